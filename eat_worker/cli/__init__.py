@@ -1,0 +1,75 @@
+"""The command line `eat`: which commands there are, and how a command ends.
+
+Each command lives in a file of its own and is imported only when it runs: `eat --help` loads click and nothing else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from eat_worker import __version__
+from eat_worker.cli.options import common_options
+from eat_worker.cli.outcome import ended
+
+COMMANDS: dict[str, str] = {
+    "run": "Annotate a corpus from start to end, then report.",
+    "submit": "Put a corpus into the queue.",
+    "worker": "Work on the queue until stopped.",
+    "status": "Show how far the runs are.",
+    "report": "Show F1, BLEU and entropy of scored documents.",
+    "show": "Show everything stored about one document.",
+    "annotate": "Annotate a file without queue or database.",
+    "model": "List, pull and verify model weights.",
+    "db": "Upgrade, check and back up the database.",
+    "config": "Show every setting and where it came from.",
+    "doctor": "Check this machine and say what to fix.",
+    "completion": "Print the completion script of a shell.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and one line of help, and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """The commands in the order in which a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name. Raises UsageError with close names when there is none."""
+        if cmd_name not in COMMANDS:
+            close = difflib.get_close_matches(cmd_name, COMMANDS, n=2)
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+            raise click.UsageError(f"no such command: {cmd_name}{hint}", ctx)
+        command = importlib.import_module(f"eat_worker.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The list of commands in --help, from the table above."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="eat")
+@common_options
+@click.pass_context
+def cli(ctx: click.Context, /, **options: object) -> None:
+    """Annotate named entities in any language by Entity-Aligned Translation, through a queue that keeps everything.
+
+    Options below may stand before or after the command. Settings: option > EAT_... variable > eat.toml > default;
+    `eat config` shows each value and its origin.
+    """
+    ctx.obj = options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; the console script and `python -m eat_worker` call this."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return ended(lambda: cli.main(words, prog_name="eat", standalone_mode=False), words, os.environ)

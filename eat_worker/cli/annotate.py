@@ -1,0 +1,63 @@
+"""`eat annotate`: a file in, annotated records out; no queue and no database."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from eat_worker.cli.call import Call
+from eat_worker.cli.call import command as eat_command
+from eat_worker.cli.options import corpus_options, engine_options, method_options
+from eat_worker.cli.outcome import PARTLY
+
+
+@eat_command("annotate", short_help="Annotate a file without queue or database.")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout.")
+@click.option("--with-rounds", is_flag=True, help="Add every round: prompt id, variables, answer and cost.")
+@corpus_options
+@method_options
+@engine_options
+def command(
+    call: Call,
+    file: Path,
+    *,
+    output: Path | None,
+    with_rounds: bool,
+    lang: str | None,
+    dataset: str | None,
+    format_: Literal["auto", "jsonl", "bio"],
+    limit: int | None,
+) -> None:
+    """Annotate FILE (JSONL or BIO, - is stdin) and write one JSON record per line, in the order of the file.
+
+    A record has text, lang, id, dataset, entities ({"start", "end", "tag", "words", "english", ...}), english,
+    ledger and seconds; one that failed or was refused has error instead. Nothing is kept: stopped, it starts anew.
+    """
+    import json
+
+    from eat_worker.cli.progress import Progress
+    from eat_worker.runs.annotating import annotate
+
+    failed = 0
+    # The bar and the records would share a terminal.
+    silent = call.quiet or call.as_json or (output is None and sys.stdout.isatty())
+    with ExitStack() as stack:
+        progress = stack.enter_context(Progress("annotating", silent=silent))
+        chosen = None if format_ == "auto" else format_
+        records = annotate(
+            call.settings, file, lang=lang, dataset=dataset, format=chosen, limit=limit, with_rounds=with_rounds
+        )
+        stream = stack.enter_context(output.open("w", encoding="utf-8")) if output else sys.stdout
+        for number, record in enumerate(records, start=1):
+            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+            stream.flush()
+            failed += "error" in record
+            progress.update(number)
+    if failed:
+        call.tell(f"{failed} records failed or were refused; their lines say why")
+        click.get_current_context().exit(PARTLY)

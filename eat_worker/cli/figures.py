@@ -1,0 +1,150 @@
+"""A report in the forms people read: a table on a terminal, Markdown, CSV. Knows figures; computes none."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from eat_worker.cli.terminal import duration, number, table, visible
+from eat_worker.method.document import ALIGNED
+from eat_worker.metrics.summary import Figure
+from eat_worker.runs.reporting import SCORERS, SEED, Report, Row
+
+COLUMNS = {
+    "run": "left",
+    "dataset": "left",
+    "lang": "left",
+    "docs": "right",
+    "F1": "right",
+    "95 %": "left",
+    "P": "right",
+    "R": "right",
+    "official": "right",
+    "span": "right",
+    "BLEU": "right",
+    "L_e": "right",
+    "aligned": "right",
+    "s/doc": "right",
+}
+# A spreadsheet takes a cell that begins so for a formula (CWE-1236).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\x00")
+
+
+def print_report(report: Report, console: Console) -> None:
+    """The table, what its figures are, what became of the entities, and the paper's figures on the same corpora."""
+    terminal = console.is_terminal
+    console.print(table(COLUMNS, [_cells(row) for row in report.rows], terminal=terminal))
+    console.print(legend(report))
+    console.print(table({"run": "left", "lang": "left", "ledger": "left"}, _ledger(report.rows), terminal=terminal))
+    published = published_cells(report.rows)
+    if published:
+        title = "Published (other models and splits; the corpus and scorer are named)"
+        heads = {"corpus": "left", "lang": "left", "system": "left", "F1": "right", "BLEU": "right", "scorer": "left"}
+        console.print(table(heads, published, terminal=terminal, title=title))
+
+
+def markdown(report: Report) -> str:
+    """The table in Markdown, with what its figures are below it."""
+    lines = [_md_row(COLUMNS), _md_row("---:" if side == "right" else ":---" for side in COLUMNS.values())]
+    lines += [_md_row(_cells(row)) for row in report.rows]
+    return "\n".join([*lines, "", legend(report), ""])
+
+
+def csv_text(report: Report) -> str:
+    """Every figure of every row: nested names are joined by underscores; no cell can be taken for a formula."""
+    flat = [_flat(row.to_json()) for row in report.rows]
+    names = list(dict.fromkeys(name for one in flat for name in one))
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([_safe(one.get(name)) for name in names] for one in flat)
+    return stream.getvalue()
+
+
+def legend(report: Report) -> str:
+    """What the figures are: scorers, interval, seed, and the BLEU signature of each language."""
+    signatures: dict[str, list[str]] = {}
+    for row in report.rows:
+        if row.bleu_signature and row.lang not in signatures.setdefault(row.bleu_signature, []):
+            signatures[row.bleu_signature].append(row.lang)
+    explained = (
+        "F1, P, R: token-strict micro, percent; 95 % bootstrap over documents, 1,000 resamples, "
+        f"seed {SEED}. official, span: micro F1 by those scorers. L_e: mean over documents, 1 = all information kept. "
+        "aligned: English entities that found their words. s/doc: seconds in the engine."
+    )
+    bleu = [f"BLEU ({', '.join(langs)}): {signature}" for signature, langs in signatures.items()]
+    return "\n".join([explained, *bleu])
+
+
+def published_cells(rows: Sequence[Row]) -> list[list[str]]:
+    """The paper's figures for the corpora and languages of the rows, each once."""
+    cells = dict.fromkeys(cell for row in rows for cell in row.published)
+    return [
+        [cell.corpus, cell.lang, f"{cell.system} ({cell.table})", number(cell.f1, 2), number(cell.bleu, 2), cell.scorer]
+        for cell in cells
+    ]
+
+
+def _cells(row: Row) -> list[str]:
+    strict = row.token_strict
+    entities = sum(row.outcomes.values())
+    aligned = sum(row.outcomes.get(outcome, 0) for outcome in ALIGNED)
+    return [
+        row.run,
+        row.dataset or "–",
+        row.lang,
+        _documents(row),
+        *(_percent(strict, name) for name in ("f1",)),
+        f"{_percent(strict, 'low')}–{_percent(strict, 'high')}" if strict and strict.low is not None else "–",
+        *(_percent(strict, name) for name in ("precision", "recall")),
+        _percent(row.official, "f1"),
+        _percent(row.span, "f1"),
+        number(row.bleu),
+        number(row.entropy_loss, 3),
+        f"{aligned}/{entities}" if entities else "–",
+        duration(row.seconds_per_sentence),
+    ]
+
+
+def _documents(row: Row) -> str:
+    failed = row.statuses.get("failed", 0)
+    return f"{row.documents} ({failed} failed)" if failed else str(row.documents)
+
+
+def _ledger(rows: Sequence[Row]) -> list[list[str]]:
+    return [
+        [row.run, row.lang, ", ".join(f"{count} {name}" for name, count in _by_size(row.outcomes))]
+        for row in rows
+        if row.outcomes
+    ]
+
+
+def _by_size(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(((str(name), count) for name, count in counts.items()), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _percent(figure: Figure | None, name: str) -> str:
+    value = getattr(figure, name) if figure else None
+    return number(None if value is None else 100 * value)
+
+
+def _md_row(cells: Any) -> str:
+    return "| " + " | ".join(visible(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, inner in value.items():
+        if isinstance(inner, Mapping):
+            flat |= _flat(inner, f"{prefix}{name}_")
+        elif name != "published" and not (inner is None and name in SCORERS):
+            flat[f"{prefix}{name}"] = inner
+    return flat
+
+
+def _safe(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

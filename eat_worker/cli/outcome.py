@@ -1,0 +1,93 @@
+"""How a command ends: the one place that turns an error into a message and an exit code.
+
+0 ok, 1 error, 2 usage, 3 finished with failed or rejected items, 4 not found, 69 broker, database or model server
+unavailable, 78 configuration, 124 waited too long, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import click
+
+from eat_worker.errors import DiskFull, EatError
+from eat_worker.log import Redactor
+from eat_worker.urls import passwords_in
+
+PARTLY = 3
+INTERRUPTED = 130
+RESUMABLE = ("run", "submit", "worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is told about an error: exit code, the stable name for programs, and the message for people."""
+
+    exit_code: int
+    code: str
+    message: str
+
+
+def ended(action: Callable[[], object], words: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run `action` and return the exit code; an error is printed to stderr, under --json to stdout as JSON.
+
+    `words` are the arguments of the command line: they say whether JSON or a traceback is wanted, and how to resume.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that is not UTF-8 shows escapes, never a crash
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        result = action()
+        sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except BrokenPipeError:  # `eat status | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _tell(_interrupted(words), error, words, environ)
+    except Exception as error:  # noqa: BLE001  # the outermost frame: reported, never swallowed
+        return _tell(failure_of(error), error, words, environ)
+    return result if isinstance(result, int) else 0
+
+
+def failure_of(error: Exception) -> Failure:
+    """Exit code, name and message of any error."""
+    if isinstance(error, EatError):
+        return Failure(error.exit_code, error.code, str(error))
+    if isinstance(error, click.UsageError):
+        hint = f"; see: {error.ctx.command_path} --help" if error.ctx else ""
+        return Failure(error.exit_code, "usage", f"{error.format_message().rstrip('.')}{hint}")
+    if isinstance(error, click.ClickException):
+        return Failure(error.exit_code, "error", error.format_message())
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Failure(DiskFull.exit_code, DiskFull.code, f"{error}; free space and run the same command again")
+    if isinstance(error, OSError):
+        return Failure(1, "os", str(error))
+    return Failure(1, "internal", f"{type(error).__name__}: {error}; a fault of eat: --debug shows where")
+
+
+def _interrupted(words: Sequence[str]) -> Failure:
+    command = next((word for word in words if word in RESUMABLE), None)
+    line = shlex.join(["eat", *words])
+    resume = f"nothing stored is lost; resume with: {line}" if command else "stopped"
+    return Failure(INTERRUPTED, "interrupted", resume)
+
+
+def _tell(failure: Failure, error: BaseException, words: Sequence[str], environ: Mapping[str, str]) -> int:
+    redact = Redactor(word for value in (*words, *environ.values()) for word in passwords_in(value))
+    message = redact(failure.message)
+    if "--debug" in words or environ.get("EAT_DEBUG"):
+        click.echo(redact("".join(traceback.format_exception(error))), err=True)
+    if "--json" in words or environ.get("EAT_JSON"):
+        click.echo(json.dumps({"error": {"code": failure.code, "message": message}}, ensure_ascii=False))
+    else:
+        click.echo(f"eat: {message}", err=True)
+    return failure.exit_code

@@ -1,0 +1,113 @@
+"""`eat run`: a corpus from file to figures in one command; run again, it goes on where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from eat_worker.cli.call import Call
+from eat_worker.cli.call import command as eat_command
+from eat_worker.cli.options import corpus_options, engine_options, method_options, run_name, worker_options
+from eat_worker.cli.outcome import PARTLY
+from eat_worker.cli.submission import submitted, tell_submitted
+from eat_worker.errors import NotFound
+
+if TYPE_CHECKING:
+    from eat_worker.runs.reporting import Report
+    from eat_worker.runs.submitting import Submitted
+
+
+@eat_command("run", short_help="Annotate a corpus from start to end, then report.")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@corpus_options
+@run_name
+@method_options
+@engine_options
+@worker_options
+def command(
+    call: Call,
+    file: Path,
+    *,
+    lang: str | None,
+    dataset: str | None,
+    format_: Literal["auto", "jsonl", "bio"],
+    limit: int | None,
+    run: str | None,
+) -> None:
+    """Submit FILE, work on it with a worker of its own until nothing is left, and show the results.
+
+    Stopped in any way, the same command goes on: no round that is stored is asked again. With --json: {"run",
+    "submitted", "documents": {status: n}, "failures": {code: n}, "report", "written"}.
+    """
+    log_file = call.settings.state / "logs" / "eat.log"
+    call.log_to(log_file)
+    done = submitted(call, file, lang=lang, dataset=dataset, format_=format_, limit=limit, run=run)
+    tell_submitted(call, done)
+    call.tell(f"run {done.run}: {done.new} new, {done.already} already there")
+    finished = _finish(call, done.run)
+    report = _report(call, done.run)
+    written = _written(call, done, log_file)
+    if call.as_json:
+        call.emit(
+            {
+                "run": done.run,
+                "submitted": done.to_json(),
+                "documents": dict(finished.documents),
+                "failures": dict(finished.failures),
+                "report": report.to_json() if report else None,
+                "written": written,
+            }
+        )
+    elif call.quiet:
+        click.echo(done.run)
+    else:
+        _show(call, report, written)
+    failed = finished.documents.get("failed", 0)
+    if failed:
+        reasons = ", ".join(f"{count} {code}" for code, count in finished.failures.items())
+        call.tell(f"{failed} documents failed ({reasons}); eat show DOCUMENT says why")
+    if failed or done.rejected:
+        click.get_current_context().exit(PARTLY)
+
+
+def _finish(call: Call, run: str) -> Any:
+    """Work until every document of the run has ended, under a progress bar."""
+    from eat_worker.cli.progress import Progress
+    from eat_worker.runs.progress import status
+    from eat_worker.runs.working import finish
+
+    before = status(call.settings, run)[0]
+    if before.ended == before.total:
+        call.tell("nothing is left to do")
+        return before
+    with Progress("annotating", silent=call.quiet or call.as_json) as progress:
+        progress.update(before.ended, before.total, "(loading the model)")
+        return finish(call.settings, run, on_progress=progress.update)
+
+
+def _report(call: Call, run: str) -> Report | None:
+    from eat_worker.runs.reporting import report
+
+    try:
+        return report(call.settings, run=run)
+    except NotFound:  # every document failed or was cancelled
+        return None
+
+
+def _written(call: Call, done: Submitted, log_file: Path) -> dict[str, str]:
+    database = call.settings.shown("database_url") or str(call.settings.state / "eat.db")
+    written = {"database": database, "logs": str(log_file.parent)}
+    return written | ({"quarantine": done.quarantine} if done.quarantine else {})
+
+
+def _show(call: Call, report: Report | None, written: dict[str, str]) -> None:
+    from eat_worker.cli.figures import print_report
+
+    if report is None:
+        call.tell("no document could be scored")
+    else:
+        print_report(report, call.console())
+    for what, where in written.items():
+        call.tell(f"{what}: {where}")

@@ -1,0 +1,119 @@
+"""`eat status`: how far the runs are, once or again and again."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from eat_worker.cli.call import Call
+from eat_worker.cli.call import command as eat_command
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from eat_worker.runs.progress import RunProgress
+
+REDRAW = 2.0  # seconds between two looks on a terminal
+EVERY = 30.0  # ... and elsewhere
+COLUMNS = {
+    "run": "left",
+    "state": "left",
+    "done": "right",
+    "failed": "right",
+    "running": "right",
+    "queued": "right",
+    "other": "right",
+    "docs/s": "right",
+    "left": "right",
+    "failures": "left",
+}
+
+
+@eat_command("status", short_help="Show how far the runs are.")
+@click.argument("run", required=False)
+@click.option("--watch", is_flag=True, help="Look again until every run shown is finished.")
+def command(call: Call, run: str | None, watch: bool) -> None:
+    """Show documents by status for every run, or for RUN.
+
+    With --json: {"runs": [{"run", "state", "documents": {"queued": n, "running": n, "done": n, "skipped": n,
+    "failed": n, "cancelled": n}, "failures": {code: n}, "documents_per_second", "seconds_left", ...}]}; with --watch
+    one such document per line.
+    """
+    from eat_worker.runs.progress import status
+
+    if watch:
+        _watch(call, run)
+    else:
+        _print(call, status(call.settings, run))
+
+
+def _print(call: Call, runs: Sequence[RunProgress]) -> None:
+    if call.as_json:
+        call.emit({"runs": [one.to_json() for one in runs]})
+    elif call.quiet:
+        click.echo("".join(f"{one.run}\n" for one in runs), nl=False)
+    elif not runs:
+        call.tell("no runs yet; start one: eat run FILE --lang LANG")
+    else:
+        output = call.console()
+        output.print(_table(runs, terminal=output.is_terminal))
+
+
+def _table(runs: Sequence[RunProgress], *, terminal: bool) -> Table:
+    from eat_worker.cli.terminal import duration, number, table
+
+    rows = [
+        [
+            one.run,
+            one.state,
+            f"{one.documents['done']}/{one.total}",
+            *(str(one.documents[name]) for name in ("failed", "running", "queued")),
+            str(one.documents["skipped"] + one.documents["cancelled"]),
+            number(one.documents_per_second, 2),
+            duration(one.seconds_left) if one.seconds_left else "",
+            ", ".join(f"{count} {code}" for code, count in one.failures.items()),
+        ]
+        for one in runs
+    ]
+    return table(COLUMNS, rows, terminal=terminal)
+
+
+def _watch(call: Call, run: str | None) -> None:
+    from eat_worker.runs.progress import status
+
+    if sys.stdout.isatty() and not call.as_json:
+        _redraw(call, run)
+        return
+    while True:
+        runs = status(call.settings, run)
+        click.echo(json.dumps({"runs": [one.to_json() for one in runs]}) if call.as_json else _lines(runs))
+        sys.stdout.flush()
+        if _finished(runs):
+            return
+        time.sleep(EVERY)
+
+
+def _redraw(call: Call, run: str | None) -> None:
+    from rich.live import Live
+
+    from eat_worker.runs.progress import status
+
+    runs = status(call.settings, run)
+    with Live(_table(runs, terminal=True), console=call.console(), auto_refresh=False) as live:
+        while not _finished(runs):
+            time.sleep(REDRAW)
+            runs = status(call.settings, run)
+            live.update(_table(runs, terminal=True), refresh=True)
+
+
+def _lines(runs: Sequence[RunProgress]) -> str:
+    return "\n".join(f"{one.run}: {one.ended}/{one.total} documents, {one.documents['failed']} failed" for one in runs)
+
+
+def _finished(runs: Sequence[RunProgress]) -> bool:
+    return all(one.ended == one.total or one.state in ("cancelled", "complete") for one in runs)

@@ -1,0 +1,108 @@
+"""The leases this process holds, kept alive by one thread, and the reasons for a holder to stop.
+
+Knows claims and time. Knows neither engine nor queue: whoever works on a claim asks `may_continue` between rounds.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from eat_worker.errors import LeaseLost, StoreUnavailable
+from eat_worker.storage.store import Store
+from eat_worker.storage.values import Claim
+
+log = logging.getLogger(__name__)
+
+
+class Draining(Exception):
+    """This worker was asked to stop: no fault of anything. What it holds goes back to the queue."""
+
+
+class Held:
+    """Every claim this process works on. All methods may be called from many threads.
+
+    `worker` is this process's name in the database. `stop` is set when the process was asked to end. `lease_seconds`
+    is how long a claim lives without a beat.
+    """
+
+    def __init__(self, store: Store, worker: str, lease_seconds: float, stop: threading.Event) -> None:
+        self.worker = worker
+        self.lease_seconds = lease_seconds
+        self.stop = stop
+        self._store = store
+        self._lock = threading.Lock()
+        self._claims: dict[int, Claim] = {}  # by document
+        self._lost: set[int] = set()
+
+    @contextmanager
+    def holding(self, claim: Claim) -> Iterator[None]:
+        """Keep the claim alive while the block lasts."""
+        with self._lock:
+            self._claims[claim.document_id] = claim
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._claims.pop(claim.document_id, None)
+                self._lost.discard(claim.document_id)
+
+    def may_continue(self, claim: Claim) -> None:
+        """Return when the next round may be asked. Raises LeaseLost or Draining when it may not."""
+        if claim.document_id in self._lost:
+            raise LeaseLost(f"document {claim.document_id} is no longer leased to {claim.worker}")
+        if self.stop.is_set():
+            raise Draining
+
+    def beat(self) -> None:
+        """Extend every lease; mark those that the database gave to somebody else or that were cancelled."""
+        with self._lock:
+            held = dict(self._claims)
+        gone = self._store.heartbeat(self.worker, held.keys(), self.lease_seconds) if held else []
+        with self._lock:
+            # Committed meanwhile, or already at its next stage: then it is not this lease that is gone.
+            self._lost |= {key for key in gone if self._claims.get(key) is held[key]}
+
+    def release_all(self) -> None:
+        """Give every claim back to the queue at once, whatever its holder is doing; its later writes are refused."""
+        with self._lock:
+            held = list(self._claims.values())
+        for claim in held:
+            self._store.release(claim, reason="the worker was told to end at once")
+
+
+class Heartbeat:
+    """The one thread per process that beats for all claims, three times per lease."""
+
+    def __init__(self, held: Held) -> None:
+        self._held = held
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="eat-heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        pause = self._held.lease_seconds / 3
+        while not self._ended.wait(pause):
+            try:
+                self._held.beat()
+                pause = self._held.lease_seconds / 3
+            except StoreUnavailable as error:
+                # The leases may run out meanwhile; fencing keeps that safe, a quick next beat keeps it rare.
+                log.warning("leases could not be extended: %s", error)
+                pause = min(1.0, self._held.lease_seconds / 3)
+            except Exception:
+                # This thread must outlive any fault: without it every document here would be redone elsewhere.
+                log.exception("leases could not be extended")

@@ -1,0 +1,136 @@
+"""`eat run`: brings up whatever the runs need on this machine, watches them to their end, and takes it down again.
+
+Knows worker processes, their logs and their deaths; knows progress by SQL only. Imports no Celery.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from threading import Thread
+
+from eat_worker.jobs.broker import NONE, broker_url, use_broker
+from eat_worker.jobs.crew import Crew
+from eat_worker.jobs.stopping import Stop
+from eat_worker.jobs.worker import open_station
+from eat_worker.settings import Settings
+from eat_worker.storage.store import Store, open_store
+from eat_worker.storage.values import ENDED
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How far the runs are: documents by status, all runs together. `open` tells whether any run still takes work."""
+
+    by_status: Mapping[str, int]
+    open: bool
+
+    @property
+    def total(self) -> int:
+        """All documents."""
+        return sum(self.by_status.values())
+
+    @property
+    def ended(self) -> int:
+        """Documents that will not change any more."""
+        return sum(self.by_status.get(status, 0) for status in ENDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How `run_until_done` ended. `signal` is the signal that stopped it early, None when it was left to the end."""
+
+    counts: Counts
+    signal: int | None
+
+
+def run_until_done(
+    settings: Settings, run_ids: Sequence[int], *, on_progress: Callable[[Counts], None], workers: int = 1
+) -> Finished:
+    """Work on the documents of these runs until none is left, with `workers` processes of this machine.
+
+    A run that is paused or cancelled meanwhile is not waited for. The first SIGTERM or Ctrl-C drains the workers, the
+    second ends them at once; nothing is lost either way. A worker that was killed is started again. With broker_url
+    "none" the work is done in threads of this process. Needs the main thread. Raises ConfigurationError,
+    StoreUnavailable, BrokerUnavailable, or EngineError when the workers cannot go on.
+    """
+    with ExitStack() as stack:
+        stop = stack.enter_context(Stop())
+        store = stack.enter_context(open_store(settings.database))
+        if broker_url(settings) == NONE:
+            check = stack.enter_context(_threads(settings, stop))
+        else:
+            broker = stack.enter_context(use_broker(settings))
+            check = stack.enter_context(Crew(settings, workers, stop, revive=broker.revive)).check
+        _follow(store, run_ids, stop, check, on_progress)
+        signal = stop.signal
+        stop.request()
+    with open_store(settings.database) as store:
+        counts = count_documents(store, run_ids)
+    on_progress(counts)
+    return Finished(counts, signal)
+
+
+def count_documents(store: Store, run_ids: Sequence[int]) -> Counts:
+    """The documents of these runs by status."""
+    by_status: dict[str, int] = {}
+    is_open = False
+    for run_id in run_ids:
+        for status in store.run_status(run_id):
+            is_open = is_open or status.run.state == "open"
+            for name, documents in status.documents.items():
+                by_status[name] = by_status.get(name, 0) + documents
+    return Counts(by_status, is_open)
+
+
+def _follow(
+    store: Store,
+    run_ids: Sequence[int],
+    stop: Stop,
+    check: Callable[[], None],
+    on_progress: Callable[[Counts], None],
+) -> None:
+    """Tell the progress until no run is open or `stop` is requested; `check` raises when nobody works any more."""
+    pause = 0.0
+    while not stop.event.wait(pause):
+        check()
+        began = time.monotonic()
+        counts = count_documents(store, run_ids)
+        on_progress(counts)
+        if not counts.open or counts.ended == counts.total:
+            return
+        # Counting is quick, but with millions of documents it must stay a small part of the work.
+        pause = max(POLL_SECONDS, 20 * (time.monotonic() - began))
+
+
+@contextmanager
+def _threads(settings: Settings, stop: Stop) -> Iterator[Callable[[], None]]:
+    """A pool of this process at work while the block lasts; yields what raises the error that ended it."""
+    failed: list[BaseException] = []
+
+    def check() -> None:
+        if failed:
+            raise failed[0]
+
+    with open_station(settings, stop) as station:
+
+        def work() -> None:
+            try:
+                station.work_without_broker()
+            except BaseException as error:  # noqa: BLE001  # raised again by `check`, in the main thread
+                failed.append(error)
+
+        thread = Thread(target=work, name="eat-pool")
+        thread.start()
+        try:
+            yield check
+        finally:
+            stop.request()
+            thread.join()

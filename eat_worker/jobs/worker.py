@@ -1,0 +1,122 @@
+"""One worker process: opens what it needs, serves the queues of its engine, drains on a signal.
+
+Knows how the parts of `jobs` fit together. Knows nothing of what a stage does and nothing of Celery.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from eat_worker.engines.loading import engine_identity
+from eat_worker.jobs import stages
+from eat_worker.jobs.advance import Advancer
+from eat_worker.jobs.broker import NONE, Broker, broker_url, use_broker
+from eat_worker.jobs.held import Heartbeat, Held
+from eat_worker.jobs.pool import Pool
+from eat_worker.jobs.stopping import Stop
+from eat_worker.method.document import Stage
+from eat_worker.settings import Settings
+from eat_worker.storage.store import Store, open_store
+from eat_worker.storage.values import queue_of
+
+log = logging.getLogger(__name__)
+
+UNTIL_SECONDS = 0.5
+RESUME = "stopped, nothing is lost; to go on: eat worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """What a process that works on documents has open."""
+
+    settings: Settings
+    store: Store
+    held: Held
+    advancer: Advancer
+    stop: Stop
+
+    def work_without_broker(self) -> None:
+        """Take documents straight from the database until `stop`."""
+        Pool(self.advancer, self.settings.documents_at_once, self.stop.event).run()
+
+    def work_with(self, broker: Broker) -> None:
+        """Take documents as the broker's messages name them, and send such messages, until `stop`."""
+        from eat_worker.jobs.consumer import consume
+
+        consume(
+            broker,
+            self.store,
+            self.advancer,
+            self.stop,
+            worker=self.held.worker,
+            window=self.settings.window,
+            concurrency=self.settings.documents_at_once,
+        )
+
+
+@contextmanager
+def open_station(settings: Settings, stop: Stop, name: str | None = None) -> Iterator[Station]:
+    """Open the store and the engine and keep leases alive while the block lasts. Raises as `serve`."""
+    with ExitStack() as stack:
+        store = stack.enter_context(open_store(settings.database))
+        queues = engine_identity(settings).queues
+        tools = stages.open_tools(settings)
+        stack.callback(tools.close)
+        held = Held(store, name or worker_name(), settings.lease_seconds, stop.event)
+        stack.enter_context(Heartbeat(held))
+        served = {queue_of(queues, stage) for stage in Stage}
+        advancer = Advancer(store, tools, held, queues=served, max_faults=settings.max_faults)
+        log.info("serving %s", ", ".join(sorted(served)), extra={"worker": held.worker})
+        yield Station(settings, store, held, advancer, stop)
+
+
+def serve(settings: Settings, *, name: str | None = None, until: Callable[[Store], bool] | None = None) -> int:
+    """Work on documents until a signal comes, or until `until` says that there is nothing left; the exit code.
+
+    SIGTERM or Ctrl-C once: no document is begun, every round under way is finished and stored, leases are given back
+    (exit code 0, after Ctrl-C 130). Twice: leases are given back and the process ends at once. Needs the main thread.
+    Raises ConfigurationError, StoreUnavailable, BrokerUnavailable, ModelMissing or EngineError when it cannot start.
+    """
+    with ExitStack() as stack:
+        stop = stack.enter_context(Stop())
+        # Before the engine, which takes long: a broker that does not answer is told at once.
+        broker = None if broker_url(settings) == NONE else stack.enter_context(use_broker(settings))
+        station = stack.enter_context(open_station(settings, stop, name))
+        stop.at_once = station.held.release_all
+        if until is not None:
+            stack.enter_context(_polled(until, station))
+        if broker is None:
+            station.work_without_broker()
+        else:
+            station.work_with(broker)
+    if stop.signal is not None:
+        sys.stderr.write(f"{RESUME}\n")
+    return stop.exit_code
+
+
+def worker_name() -> str:
+    """A name for this process that no other one has now."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+@contextmanager
+def _polled(until: Callable[[Store], bool], station: Station) -> Iterator[None]:
+    """Stop when `until` holds."""
+
+    def poll() -> None:
+        while not station.stop.event.wait(UNTIL_SECONDS):
+            if until(station.store):
+                station.stop.request()
+
+    thread = threading.Thread(target=poll, name="eat-until", daemon=True)
+    thread.start()
+    yield
+    station.stop.request()
+    thread.join()

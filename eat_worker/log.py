@@ -1,0 +1,120 @@
+"""Log lines on stderr: text or JSON, with the run, document, stage, attempt, worker and fingerprint they are about.
+
+No line contains a known secret. Words of a corpus go into `extra={"text": ...}` and are printed at debug level only.
+Knows no setting by name: the caller says level, format and secrets.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from eat_worker.urls import HIDDEN, redact_url
+
+FIELDS = ("run", "document", "stage", "attempt", "worker", "fingerprint")
+_URL = re.compile(r"[A-Za-z][\w+.-]*://[^\s'\"<>]+")
+_AUTHORIZATION = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
+
+
+class Redactor:
+    """Takes secrets out of text: the known ones wherever they stand, passwords in URLs, and authorisation headers."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        # The longest first: a secret may contain another.
+        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        """`text` without secrets."""
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        text = _URL.sub(lambda match: redact_url(match.group()), text)
+        return _AUTHORIZATION.sub(lambda match: f"{match.group(1)} {HIDDEN}", text)
+
+
+class TextFormatter(logging.Formatter):
+    """`12:03:04 INFO eat_worker.jobs.worker: message run=ko document=7`; one line but for a traceback."""
+
+    def __init__(self, redact: Redactor) -> None:
+        super().__init__()
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, secrets hidden, control and bidi characters as visible escapes."""
+        clock = _instant(record).strftime("%H:%M:%S")
+        about = "".join(f" {name}={value}" for name, value in _fields(record).items())
+        line = _CONTROL.sub(_escape, f"{clock} {record.levelname} {record.name}: {record.getMessage()}{about}")
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return self._redact(line)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line: time (UTC), level, logger, message, the fields and, with a fault, the traceback."""
+
+    def __init__(self, redact: Redactor) -> None:
+        super().__init__()
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, secrets hidden."""
+        entry: dict[str, object] = {
+            "time": _instant(record).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": self._redact(record.getMessage()),
+        }
+        fields = _fields(record)
+        entry |= {name: self._redact(value) if isinstance(value, str) else value for name, value in fields.items()}
+        if record.exc_info:
+            entry["traceback"] = self._redact(self.formatException(record.exc_info))
+        return json.dumps(entry, ensure_ascii=False, default=lambda value: self._redact(str(value)))
+
+
+def configure(
+    *,
+    level: str = "info",
+    format_: str = "text",
+    secrets: Iterable[str] = (),
+    stream: TextIO | None = None,
+    file: Path | None = None,
+) -> None:
+    """Send the log to `stream` (stderr) or to `file`, which is appended to; other libraries from warning up.
+
+    Calling it again replaces what the last call set up. Raises OSError when the file cannot be opened.
+    """
+    redact = Redactor(secrets)
+    handler: logging.Handler
+    if file is None:
+        handler = logging.StreamHandler(stream or sys.stderr)
+    else:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(JsonFormatter(redact) if format_ == "json" else TextFormatter(redact))
+    handler.set_name("eat_worker")
+    root = logging.getLogger()
+    for old in [known for known in root.handlers if known.get_name() == "eat_worker"]:
+        root.removeHandler(old)
+        old.close()
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("eat_worker").setLevel(level.upper())
+
+
+def _instant(record: logging.LogRecord) -> datetime:
+    return datetime.fromtimestamp(record.created, UTC)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    names = (*FIELDS, "text") if record.levelno <= logging.DEBUG else FIELDS
+    return {name: record.__dict__[name] for name in names if record.__dict__.get(name) is not None}
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match.group()):04x}"

@@ -1,0 +1,84 @@
+"""The frozen settings of a run that decide what the method does; stored with the run, read back by every worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from eat_worker.errors import ConfigurationError
+from eat_worker.method.document import TAGS, Stage
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "method": ("eat", "direct"),
+    "prompts": ("restated", "official"),
+    "rounds": (1, 3, 5),
+    "think": ("bound", "free"),
+    "alignment": ("constrained", "free", "free+constrained"),
+    "matcher": ("char", "official"),
+    "extractor": ("chat",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MethodConfig:
+    """What a run asks of the method. Raises ConfigurationError on a value outside CHOICES.
+
+    `think` is bound when the thinking round may only list words of the text (prompt sets that list names), and free as
+    in the paper; `alignment` says the same of the backward rounds. `adapter_stages` are the stages in which the fine-tuned weights are on. Token limits bound each round's answer.
+    """
+
+    method: str = "eat"
+    prompts: str = "restated"
+    rounds: int = 3
+    think: str = "bound"
+    alignment: str = "constrained"
+    matcher: str = "char"
+    extractor: str = "chat"
+    back_translation: bool = True
+    adapter_stages: tuple[str, ...] = (str(Stage.BACKWARD),)
+    tags: tuple[str, ...] = TAGS
+    think_tokens: int = 192
+    translate_tokens: int = 128
+    extract_tokens: int = 128
+    locate_tokens: int = 128
+    final_tokens: int = 48
+
+    def __post_init__(self) -> None:
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                allowed = ", ".join(map(str, choices))
+                raise ConfigurationError(f"{name} = {value!r} is not one of: {allowed}")
+
+    @property
+    def constrained(self) -> bool:
+        """Whether some round's answer is bound to the text: an engine that cannot do that must refuse the run."""
+        bound_think = self.think == "bound" and self.prompts == "restated" and self.rounds > 1
+        return self.method == "eat" and (bound_think or self.alignment != "free")
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages a document of this run passes, in order, `done` last."""
+        if self.method == "direct":
+            return (Stage.DIRECT, Stage.SCORE, Stage.DONE)
+        back = (Stage.BACK_TRANSLATION,) if self.back_translation else ()
+        return (Stage.FORWARD, Stage.EXTRACT, Stage.BACKWARD, *back, Stage.SCORE, Stage.DONE)
+
+    def stage_after(self, stage: Stage) -> Stage:
+        """The stage that follows; `done` follows itself."""
+        stages = self.stages()
+        return stages[min(stages.index(stage) + 1, len(stages) - 1)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for storage."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> MethodConfig:
+        """The settings a run was stored with. Raises ConfigurationError on a name this version does not know."""
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ConfigurationError(f"the run uses settings this version does not know: {', '.join(unknown)}")
+        plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return cls(**plain)

@@ -1,0 +1,51 @@
+"""The rival: one call that names the entities of the text itself, in the extractor's format (`--method direct`).
+
+No translation, no alignment chat; the words of the answer are looked up in the text. Knows no model or database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from eat_worker.method.config import MethodConfig
+from eat_worker.method.document import Alignment, Document, Outcome, RoundOutput, Span, Stage
+from eat_worker.method.extract import parse_entities
+from eat_worker.method.forward import WHOLE_SENTENCE
+from eat_worker.method.matching import matcher
+from eat_worker.method.prompts import PromptSet
+from eat_worker.method.rounds import Ask, Limits, Round, Said, converse
+
+
+def ask_directly(
+    text: str, *, config: MethodConfig, prompts: PromptSet, session: str, ask: Ask, said: Said
+) -> Iterator[RoundOutput]:
+    """The one round of the direct method."""
+    opening = prompts.opening(Stage.DIRECT)
+    round_ = Round(1, prompts.prompt(Stage.DIRECT, "final", text=text), Limits(config.extract_tokens))
+    return converse(
+        opening,
+        [round_],
+        stage=Stage.DIRECT,
+        entity=WHOLE_SENTENCE,
+        session=f"{session}/direct",
+        ask=ask,
+        said=said,
+        shared=len(opening),
+        adapter=str(Stage.DIRECT) in config.adapter_stages,
+    )
+
+
+def placed_entities(answer: str, document: Document, config: MethodConfig) -> tuple[Alignment, ...]:
+    """The ledger of a direct answer: each named entity with its place in the text, or why it has none."""
+    find = matcher(config.matcher)
+    taken: list[Span] = []
+    ledger = []
+    for entity in parse_entities(answer, document.text, config.tags):
+        if entity.fault not in (None, Outcome.NOT_IN_TRANSLATION, Outcome.NOT_A_NAME):
+            ledger.append(Alignment(entity, entity.fault))
+            continue
+        found = find(entity.words, document.text, taken)
+        if found.span is not None:
+            taken.append(found.span)
+        ledger.append(Alignment(entity, found.outcome, found.span, "direct", entity.words))
+    return tuple(ledger)

@@ -1,0 +1,100 @@
+"""English entities from the extractor's answer: `(PER, Ann) (LOC, Oslo)` (eq. 4).
+
+Nothing an extractor says is dropped in silence: what cannot be used becomes an entity with a `fault`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from eat_worker.method.config import MethodConfig
+from eat_worker.method.document import EnglishEntity, Outcome, RoundOutput, Span, Stage
+from eat_worker.method.forward import WHOLE_SENTENCE
+from eat_worker.method.prompts import PromptSet
+from eat_worker.method.rounds import Ask, Limits, Round, Said, converse
+
+
+def ask_extractor(
+    english: str, *, config: MethodConfig, prompts: PromptSet, session: str, ask: Ask, said: Said
+) -> Iterator[RoundOutput]:
+    """The extractor `chat`: the same model, asked in the paper's text format with a few worked examples."""
+    opening = prompts.opening(Stage.EXTRACT)
+    round_ = Round(1, prompts.prompt(Stage.EXTRACT, "final", english=english), Limits(config.extract_tokens))
+    return converse(
+        opening,
+        [round_],
+        stage=Stage.EXTRACT,
+        entity=WHOLE_SENTENCE,
+        session=f"{session}/extract",
+        ask=ask,
+        said=said,
+        shared=len(opening),
+        adapter=str(Stage.EXTRACT) in config.adapter_stages,
+    )
+
+
+def parse_entities(answer: str, english: str, tags: Sequence[str]) -> tuple[EnglishEntity, ...]:
+    """The entities that `answer` names, with their place in `english`.
+
+    The tag is what stands before the first comma, the words run to the bracket that balances the opening one:
+    `(ORG, Acme, Inc.)` is "Acme, Inc.", `(PER, J. (Jack) Smith)` is "J. (Jack) Smith". The n-th mention of the same
+    words gets their n-th place in the sentence; one more mention than places is a repetition and names nothing new.
+    """
+    entities: list[EnglishEntity] = []
+    places: dict[str, int] = {}
+    for body in _bracketed(answer):
+        tag, comma, rest = body.partition(",")
+        words, tag = rest.strip(), tag.strip().upper()
+        if not comma or not words:
+            entities.append(EnglishEntity(len(entities), body.strip(), tag, fault=Outcome.PARSE_ERROR))
+        elif tag not in tags:
+            entities.append(EnglishEntity(len(entities), words, tag, fault=Outcome.UNKNOWN_TAG))
+        elif not _is_name(words):
+            entities.append(EnglishEntity(len(entities), words, tag, fault=Outcome.NOT_A_NAME))
+        else:
+            start = _find_words(english, words, places.get(words, 0))
+            if start < 0 and words in places:
+                continue
+            if start < 0:
+                entities.append(EnglishEntity(len(entities), words, tag, fault=Outcome.NOT_IN_TRANSLATION))
+                continue
+            places[words] = start + len(words)
+            entities.append(EnglishEntity(len(entities), words, tag, Span(start, start + len(words))))
+    return tuple(entities)
+
+
+_PRONOUNS = frozenset(
+    {"I", "He", "She", "It", "We", "You", "They", "His", "Her", "Him", "Their", "Its", "This", "That"}
+)
+
+
+def _is_name(words: str) -> bool:
+    """Whether `words` can be a name in English: some letter is a capital, or none is from an alphabet with case."""
+    return words not in _PRONOUNS and (words.lower() != words or words.upper() == words)
+
+
+def _bracketed(answer: str) -> Iterator[str]:
+    """The contents of each outermost pair of brackets; an unclosed last one runs to its line's end."""
+    depth, start = 0, 0
+    for at, char in enumerate(answer):
+        if char == "(":
+            depth += 1
+            if depth == 1:
+                start = at + 1
+        elif char == ")" and depth:
+            depth -= 1
+            if depth == 0:
+                yield answer[start:at]
+    if depth:
+        yield answer[start:].split("\n", 1)[0]
+
+
+def _find_words(english: str, words: str, begin: int) -> int:
+    """Where `words` stand from `begin` on, as whole words if they do anywhere; -1 when they do not stand there."""
+    first = at = english.find(words, begin)
+    while at >= 0:
+        end = at + len(words)
+        if not (at and english[at - 1].isalnum()) and not (end < len(english) and english[end].isalnum()):
+            return at
+        at = english.find(words, at + 1)
+    return first

@@ -1,0 +1,274 @@
+"""The prompts, versioned data: what each round of each stage says, in two sets.
+
+`restated` repeats the sentence in every round, as eqs. 2-3 write it: LM(p2, x, a, b). Small models need that: asked
+without it, Qwen 1.5B answers "please provide the sentence". `official` has the structure of the released prompts (a
+system turn, a canned acknowledgement, later rounds that do not repeat the sentence), in our own words. The paper
+prints no prompts for 1 or 5 rounds: those are ours in both sets. A template's id is the SHA-256 of its text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from eat_worker.method.document import Stage
+from eat_worker.method.rounds import Message, Prompt
+
+ROUND_NAMES: dict[tuple[Stage, int], tuple[str, ...]] = {
+    (Stage.FORWARD, 1): ("final",),
+    (Stage.FORWARD, 3): ("think", "translate", "final"),
+    (Stage.FORWARD, 5): ("think", "translate", "check", "revise", "final"),
+    (Stage.BACKWARD, 1): ("final",),
+    (Stage.BACKWARD, 3): ("locate", "verify", "final"),
+    (Stage.BACKWARD, 5): ("locate", "verify", "reconsider", "confirm", "final"),
+}
+ROUND_NAMES |= {
+    (Stage.BACK_TRANSLATION, rounds): names for (stage, rounds), names in ROUND_NAMES.items() if stage is Stage.FORWARD
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSet:
+    """Templates of all rounds by (stage, round name), and the messages every chat of a stage begins with."""
+
+    name: str
+    version: int
+    lists_names: bool  # the thinking round of this set answers `words = English name (TAG)`, one per line
+    openings: Mapping[Stage, tuple[tuple[str, str], ...]]
+    templates: Mapping[tuple[Stage, str], str]
+
+    @property
+    def id(self) -> str:
+        """SHA-256 over everything the set says: part of a run's fingerprint."""
+        said = [str(self.version), *(f"{role}{text}" for pairs in self.openings.values() for role, text in pairs)]
+        said += [f"{stage}/{name}/{text}" for (stage, name), text in sorted(self.templates.items())]
+        return hashlib.sha256("\0".join(said).encode()).hexdigest()
+
+    def opening(self, stage: Stage, **variables: str) -> tuple[Message, ...]:
+        """The messages a chat of this stage begins with, the same for every sentence of a language."""
+        return tuple(Message(role, Prompt("", text, variables).text()) for role, text in self.openings.get(stage, ()))
+
+    def prompt(self, stage: Stage, name: str, **variables: str) -> Prompt:
+        """The prompt of one round, filled with `variables`."""
+        template = self.templates[stage, name]
+        return Prompt(_id(template), template, variables)
+
+    def listed(self) -> list[tuple[str, str, str, str]]:
+        """(id, stage, round name, template) of every prompt, for storage."""
+        return [(_id(text), str(stage), name, text) for (stage, name), text in self.templates.items()]
+
+
+@cache
+def _id(template: str) -> str:
+    return hashlib.sha256(template.encode()).hexdigest()
+
+
+def prompt_set(name: str) -> PromptSet:
+    """The prompt set `restated` or `official`."""
+    return {"restated": RESTATED, "official": OFFICIAL}[name]
+
+
+_EXTRACT_OPENING = (
+    (
+        "system",
+        "You find named entities in English sentences. Tags: PER for people, LOC for places, ORG for organizations. "
+        "Answer with every entity in order as (TAG, words), or with none.",
+    ),
+    ("user", "Sentence: The singer Ann Dee met reporters of the Daily Globe in Oslo on Monday."),
+    ("assistant", "(PER, Ann Dee) (ORG, Daily Globe) (LOC, Oslo)"),
+    ("user", "Sentence: Rain is expected in the afternoon."),
+    ("assistant", "none"),
+    ("user", "Sentence: Kim Min-ji left the University of Lima for Sony and moved to Osaka, Japan."),
+    ("assistant", "(PER, Kim Min-ji) (ORG, University of Lima) (ORG, Sony) (LOC, Osaka) (LOC, Japan)"),
+    ("user", "Sentence: In 1846 the Ottoman Empire gave the town of Varna to General Reza Pasha."),
+    ("assistant", "(LOC, Ottoman Empire) (LOC, Varna) (PER, Reza Pasha)"),
+)
+
+_EXTRACT_PROMPT = "Sentence: {english}"
+
+# Spanish sentences show the form of the answers; no language of the paper's test sets is shown labelled.
+_SHOWN = (
+    (
+        "La cantante Rosalía actuó en el Teatro Real de Madrid ante directivos de Telefónica.",
+        "Rosalía = Rosalía (PER)\nTeatro Real = Royal Theatre (LOC)\nMadrid = Madrid (LOC)\nTelefónica = Telefónica (ORG)",
+        "The singer Rosalía performed at the Royal Theatre in Madrid before executives of Telefónica.",
+    ),
+    ("Desde ayer llueve y hace mucho frío.", "none", "It has been raining since yesterday and it is very cold."),
+    ("Miguel Delibes ( escritor )", "Miguel Delibes = Miguel Delibes (PER)", "Miguel Delibes (writer)"),
+)
+
+_THINK = (
+    "Sentence ({language}): {text}\n"
+    "Which people, places and organizations does it name? One per line: words of the sentence = English name (PER, LOC "
+    "or ORG). If it names none, answer: none"
+)
+_TRANSLATE = "Translate the sentence into English with those names in mind.\nSentence ({language}): {text}"
+_FORWARD_FINAL = "Write only the final English translation.\nSentence ({language}): {text}"
+
+_BACK_THINK = (
+    "English sentence: {english}\n"
+    "Which people, places and organizations does it name, and how are they written in {language}? One per line: English "
+    "name = {language} name. If it names none, answer: none"
+)
+_BACK_TRANSLATE = "Translate the sentence into {language} with those names in mind.\nEnglish sentence: {english}"
+_BACK_FINAL = "Write only the final {language} translation.\nEnglish sentence: {english}"
+
+_FIND = (
+    'Sentence ({language}): {text}\nWhich words of this sentence mean "{words}"? Copy them exactly as they are written.'
+)
+_FIND_NEXT = 'Which words of the same sentence mean "{words}"?'
+
+
+def _shown_chat() -> tuple[tuple[str, str], ...]:
+    """The shown sentences as chats that are already answered."""
+    turns: list[tuple[str, str]] = []
+    for text, names, english in _SHOWN:
+        for template, answer in ((_THINK, names), (_TRANSLATE, english), (_FORWARD_FINAL, english)):
+            turns += [
+                ("user", template.replace("{language}", "Spanish").replace("{text}", text)),
+                ("assistant", answer),
+            ]
+    return tuple(turns)
+
+
+RESTATED = PromptSet(
+    name="restated",
+    version=1,
+    lists_names=True,
+    openings={
+        Stage.FORWARD: (
+            (
+                "system",
+                "You translate {language} into English. You look at the names first: people, places and "
+                "organizations, and what they are called in English.",
+            ),
+            *_shown_chat(),
+        ),
+        Stage.EXTRACT: _EXTRACT_OPENING,
+        Stage.BACKWARD: (
+            (
+                "system",
+                "You find the words of a {language} sentence that an English name was translated from. "
+                "You answer with those words only, copied from the sentence.",
+            ),
+        ),
+        Stage.BACK_TRANSLATION: (
+            ("system", "You translate English into {language}. Names are written the way {language} writes them."),
+        ),
+        Stage.DIRECT: (
+            (
+                "system",
+                "You find named entities in sentences of any language. Tags: PER for people, LOC for places, ORG for "
+                "organizations. Answer with every entity in order as (TAG, words), the words copied from the sentence, "
+                "or with none.",
+            ),
+            *_EXTRACT_OPENING[1:],
+        ),
+    },
+    templates={
+        (Stage.FORWARD, "think"): _THINK,
+        (Stage.FORWARD, "translate"): _TRANSLATE,
+        (Stage.FORWARD, "check"): (
+            "Compare your translation with the sentence. Which names or details are missing or wrong?\n"
+            "Sentence ({language}): {text}"
+        ),
+        (Stage.FORWARD, "revise"): "Translate the sentence again, corrected.\nSentence ({language}): {text}",
+        (Stage.FORWARD, "final"): _FORWARD_FINAL,
+        (Stage.EXTRACT, "final"): _EXTRACT_PROMPT,
+        (Stage.BACKWARD, "locate"): (
+            "Sentence ({language}): {text}\n"
+            'How is the English name "{words}" written in {language}, and which words of the sentence are that?'
+        ),
+        (Stage.BACKWARD, "verify"): (
+            'Check that every word of your answer for "{words}" occurs in the sentence, and correct it if not.\n'
+            "Sentence ({language}): {text}"
+        ),
+        (Stage.BACKWARD, "reconsider"): (
+            'Is there a longer or shorter group of words that means "{words}" more exactly?\n'
+            "Sentence ({language}): {text}"
+        ),
+        (Stage.BACKWARD, "confirm"): (
+            'Decide which words of the sentence mean "{words}".\nSentence ({language}): {text}'
+        ),
+        (Stage.BACKWARD, "final"): _FIND,
+        (Stage.BACKWARD, "next"): _FIND_NEXT,
+        (Stage.BACK_TRANSLATION, "think"): _BACK_THINK,
+        (Stage.BACK_TRANSLATION, "translate"): _BACK_TRANSLATE,
+        (Stage.BACK_TRANSLATION, "check"): (
+            "Compare your translation with the English sentence. Which names or details are missing or wrong?\n"
+            "English sentence: {english}"
+        ),
+        (Stage.BACK_TRANSLATION, "revise"): "Translate the sentence again, corrected.\nEnglish sentence: {english}",
+        (Stage.BACK_TRANSLATION, "final"): _BACK_FINAL,
+        (Stage.DIRECT, "final"): "Sentence: {text}",
+    },
+)
+
+_OFFICIAL_TASK = "You are an expert translator between {language} and English."
+_OFFICIAL_READY = "I am ready. Please tell me what to translate."
+
+OFFICIAL = PromptSet(
+    name="official",
+    version=1,
+    lists_names=False,
+    openings={
+        Stage.FORWARD: (
+            ("system", _OFFICIAL_TASK),
+            ("user", "I will give you a {language} sentence, and you will translate it into English step by step."),
+            ("assistant", _OFFICIAL_READY),
+        ),
+        Stage.EXTRACT: _EXTRACT_OPENING,
+        Stage.BACKWARD: (
+            ("system", _OFFICIAL_TASK),
+            (
+                "user",
+                "I will give you an English phrase and a {language} sentence, and you will find the {language} phrase "
+                "that it was translated from.",
+            ),
+            ("assistant", _OFFICIAL_READY),
+        ),
+        Stage.BACK_TRANSLATION: (
+            ("system", _OFFICIAL_TASK),
+            ("user", "I will give you an English sentence, and you will translate it into {language} step by step."),
+            ("assistant", _OFFICIAL_READY),
+        ),
+        Stage.DIRECT: RESTATED.openings[Stage.DIRECT],
+    },
+    templates={
+        (Stage.FORWARD, "think"): (
+            "{language} sentence: {text}\n"
+            "First think about which entities the sentence may contain and explain each of them."
+        ),
+        (Stage.FORWARD, "translate"): (
+            "Now translate the sentence into English, taking your analysis of the entities into account."
+        ),
+        (Stage.FORWARD, "check"): "Check whether your translation leaves out anything of the sentence.",
+        (Stage.FORWARD, "revise"): "Translate the sentence again with what you found.",
+        (Stage.FORWARD, "final"): "Give only the final translation, without any other words.",
+        (Stage.EXTRACT, "final"): _EXTRACT_PROMPT,
+        (Stage.BACKWARD, "locate"): (
+            "English phrase: {words}\n{language} sentence: {text}\n"
+            "Translate the phrase into {language} and analyse which phrase of the sentence it could be."
+        ),
+        (Stage.BACKWARD, "verify"): (
+            "Check the result and make sure that each of its words appears in the {language} sentence."
+        ),
+        (Stage.BACKWARD, "reconsider"): "Think again whether another phrase of the sentence fits better.",
+        (Stage.BACKWARD, "confirm"): "Decide on one phrase of the sentence.",
+        (Stage.BACKWARD, "final"): "Give only the {language} phrase, without any other words.",
+        (Stage.BACKWARD, "next"): _FIND_NEXT,
+        (Stage.BACK_TRANSLATION, "think"): (
+            "English sentence: {english}\n"
+            "First think about which entities the sentence may contain and explain each of them."
+        ),
+        (Stage.BACK_TRANSLATION, "translate"): (
+            "Now translate the sentence into {language}, taking your analysis of the entities into account."
+        ),
+        (Stage.BACK_TRANSLATION, "check"): "Check whether your translation leaves out anything of the sentence.",
+        (Stage.BACK_TRANSLATION, "revise"): "Translate the sentence again with what you found.",
+        (Stage.BACK_TRANSLATION, "final"): "Give only the final translation, without any other words.",
+        (Stage.DIRECT, "final"): RESTATED.templates[Stage.DIRECT, "final"],
+    },
+)

@@ -1,0 +1,182 @@
+"""Multi-round chat: what is asked of a model and what comes back.
+
+`converse` asks the rounds of one chat that have no recorded output yet and yields each output as it arrives.
+Knows prompts and outputs; knows no model, queue or database: `ask` may be anything that answers a Request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from eat_worker.method.document import RoundOutput, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat; `role` is system, user or assistant."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long an answer may be, in tokens."""
+
+    max_new_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpanConstraint:
+    """The answer must be a contiguous run of `units` or, where `refusal` is given, that word.
+
+    The units concatenated are the text. Engines turn it into a grammar, a guided decoder or a logits processor.
+    """
+
+    units: tuple[str, ...]
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListConstraint:
+    """The answer must be lines `words = English name (TAG)`, each with a run of `units`, in the order of the text.
+
+    Or, where nothing is to be listed, the word `refusal`. No part of the text is listed twice.
+    """
+
+    units: tuple[str, ...]
+    tags: tuple[str, ...]
+    refusal: str
+
+
+Constraint = SpanConstraint | ListConstraint
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One round put to an engine.
+
+    `session` names the chat: rounds of one session share their beginning, and an engine may keep its prompt cache for
+    it. The first `shared` messages are word for word the same in every chat of that kind. `adapter` switches the
+    fine-tuned weights on. `last` tells the engine that this session asks nothing more.
+    """
+
+    session: str
+    messages: tuple[Message, ...]
+    limits: Limits
+    constraint: Constraint | None = None
+    shared: int = 0
+    adapter: bool = False
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RoundResult:
+    """An engine's answer to one Request; the fields are those of `RoundOutput`."""
+
+    text: str
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    generated_tokens: int = 0
+    seconds: float = 0.0
+    finish_reason: str = "stop"
+    batch_size: int = 1
+    logprob: float | None = None
+    flags: tuple[str, ...] = ()
+
+
+Ask = Callable[[Request], RoundResult]
+"""Blocks until the model has answered. Raises TooLong, EngineError or EngineUnavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One prompt of a chat: template, its SHA-256 (`id`) and the variables that fill it."""
+
+    id: str
+    template: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """The prompt as the model reads it: plain substitution of `{name}`, braces in values stay as they are."""
+        parts = self.template.split("{")
+        filled = [parts[0]]
+        for part in parts[1:]:
+            name, _, rest = part.partition("}")
+            filled.append(self.variables[name] + rest)
+        return "".join(filled)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round to ask: its number, prompt, limits and, where the answer is bound to the text, its constraint."""
+
+    number: int
+    prompt: Prompt
+    limits: Limits
+    constraint: Constraint | None = None
+
+
+Said = Mapping[tuple[str, int, int], RoundOutput]
+"""Outputs already recorded, by (stage, entity, round)."""
+
+
+def said_by_key(outputs: Sequence[RoundOutput]) -> dict[tuple[str, int, int], RoundOutput]:
+    """The recorded outputs under their natural key."""
+    return {(str(output.stage), output.entity, output.round): output for output in outputs}
+
+
+def converse(
+    opening: Sequence[Message],
+    rounds: Sequence[Round],
+    *,
+    stage: Stage,
+    entity: int,
+    session: str,
+    ask: Ask,
+    said: Said,
+    shared: int,
+    adapter: bool = False,
+    last: bool = True,
+) -> Iterator[RoundOutput]:
+    """Each round's output in order; a round already in `said` is taken from there and not asked again (eqs. 1-3, 5-7).
+
+    `opening` holds the messages before the first round. The chat's history grows by prompt and answer of every round.
+    """
+    messages = list(opening)
+    for position, round_ in enumerate(rounds):
+        messages.append(Message("user", round_.prompt.text()))
+        output = said.get((str(stage), entity, round_.number))
+        if output is None:
+            request = Request(
+                session=session,
+                messages=tuple(messages),
+                limits=round_.limits,
+                constraint=round_.constraint,
+                shared=shared,
+                adapter=adapter,
+                last=last and position == len(rounds) - 1,
+            )
+            output = _recorded(round_, stage, entity, ask(request))
+        yield output
+        messages.append(Message("assistant", output.output))
+
+
+def _recorded(round_: Round, stage: Stage, entity: int, result: RoundResult) -> RoundOutput:
+    return RoundOutput(
+        stage=stage,
+        entity=entity,
+        round=round_.number,
+        prompt_id=round_.prompt.id,
+        variables=round_.prompt.variables,
+        output=result.text,
+        prompt_tokens=result.prompt_tokens,
+        cached_tokens=result.cached_tokens,
+        generated_tokens=result.generated_tokens,
+        seconds=result.seconds,
+        finish_reason=result.finish_reason,
+        batch_size=result.batch_size,
+        logprob=result.logprob,
+        flags=result.flags,
+    )

@@ -1,0 +1,116 @@
+"""A file annotated without queue and database: records out in the order in which they came in.
+
+Several documents are in the engine at once, as many as a worker would have in hand. Nothing is stored.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from eat_worker.corpora.reading import Format, read_documents
+from eat_worker.corpora.records import Rejected
+from eat_worker.engines.loading import open_engine
+from eat_worker.errors import EatError
+from eat_worker.method.annotate import Annotation
+from eat_worker.method.annotate import annotate as annotate_document
+from eat_worker.method.config import MethodConfig
+from eat_worker.method.document import Alignment, Document
+from eat_worker.method.rounds import Ask
+from eat_worker.settings import Settings
+
+Record = dict[str, Any]
+"""An annotated record: text, id, lang, dataset, entities, english, ledger, seconds; or `error` with code and message.
+
+`entities` can be read back as gold; offsets are [start, end) in code points. `seconds` is time in the engine.
+"""
+
+
+def annotate(
+    settings: Settings,
+    path: Path,
+    *,
+    lang: str | None = None,
+    dataset: str | None = None,
+    format: Format | None = None,  # noqa: A002  # the option's own name
+    limit: int | None = None,
+    with_rounds: bool = False,
+) -> Iterator[Record]:
+    """The records of a file with their entities. A record that fails or was refused has `error` and stops nothing.
+
+    `with_rounds` adds every round: prompt id, variables, answer and cost.
+
+    Raises CorpusError when the file cannot be read at all, ModelMissing without weights, and a retryable error when
+    the engine is away: nobody could go on then.
+    """
+    with ExitStack() as stack:
+        reading = stack.enter_context(read_documents(path, lang=lang, dataset=dataset, format=format, limit=limit))
+        engine = open_engine(settings)
+        stack.callback(engine.close)
+        config, at_once = settings.method_config, settings.documents_at_once
+        pool = stack.enter_context(ThreadPoolExecutor(at_once, thread_name_prefix="annotate"))
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        waiting: deque[Future[Record]] = deque()
+        for number, item in enumerate(reading):
+            waiting.append(pool.submit(_record, item, engine.ask, config, f"annotate-{number}"))
+            if len(waiting) >= 2 * at_once:
+                yield _kept(waiting.popleft().result(), with_rounds=with_rounds)
+        while waiting:
+            yield _kept(waiting.popleft().result(), with_rounds=with_rounds)
+
+
+def _kept(record: Record, *, with_rounds: bool) -> Record:
+    return record if with_rounds else {name: value for name, value in record.items() if name != "rounds"}
+
+
+def _record(item: Document | Rejected, ask: Ask, config: MethodConfig, session: str) -> Record:
+    if isinstance(item, Rejected):
+        return {"error": {"code": item.code, "message": f"{item.where}: {item.message}"}}
+    known = {"id": item.ext_id, "text": item.text, "lang": item.lang, "dataset": item.dataset}
+    began = time.monotonic()
+    try:
+        found = annotate_document(item, ask, config, session=session)
+    except EatError as error:
+        if error.retryable:
+            raise
+        return {**known, "error": {"code": error.code, "message": str(error)}}
+    return {**known, **_found(item, found), "wall_seconds": round(time.monotonic() - began, 3)}
+
+
+def _found(document: Document, found: Annotation) -> Record:
+    ledger = [_line(document.text, alignment) for alignment in found.alignments]
+    entities = [
+        {name: line[name] for name in ("start", "end", "tag", "words", "english", "via", "confidence")}
+        for line in ledger
+        if line["start"] is not None
+    ]
+    return {
+        "entities": entities,
+        "english": found.english,
+        "back_translation": found.back_translation,
+        "skipped": found.skipped,
+        "ledger": ledger,
+        "rounds": [asdict(output) for output in found.rounds],
+        "seconds": round(sum(output.seconds for output in found.rounds), 3),
+    }
+
+
+def _line(text: str, alignment: Alignment) -> Record:
+    span, english = alignment.span, alignment.english
+    return {
+        "english": english.words,
+        "tag": english.tag,
+        "outcome": str(alignment.outcome),
+        "start": span.start if span else None,
+        "end": span.end if span else None,
+        "words": text[span.start : span.end] if span else None,
+        "via": alignment.via,
+        "answer": alignment.answer,
+        "confidence": alignment.confidence,
+    }

@@ -1,0 +1,93 @@
+"""How far runs are: counts by SQL, never by the length of a queue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from eat_worker.settings import Settings
+from eat_worker.storage.store import open_store
+from eat_worker.storage.values import ENDED, STATUSES, RunStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """One run: documents by status (every status named), failures by code, and the speed so far.
+
+    Instants are seconds since the epoch, UTC. `documents_per_second` is wall-clock speed since the first document
+    began, None before one has ended; `seconds_left` follows from it, None when nothing is left or it is unknown.
+    """
+
+    run: str
+    state: str
+    lang: str
+    dataset: str
+    fingerprint: str
+    documents: Mapping[str, int]
+    failures: Mapping[str, int]
+    rounds: int
+    generated_tokens: int
+    seconds_generating: float
+    created_at: float
+    first_started_at: float | None
+    last_finished_at: float | None
+    documents_per_second: float | None
+    seconds_left: float | None
+
+    @property
+    def total(self) -> int:
+        """All documents of the run."""
+        return sum(self.documents.values())
+
+    @property
+    def ended(self) -> int:
+        """Documents that will not change any more."""
+        return sum(self.documents[status] for status in ENDED)
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as documented for `eat status --json`; instants in ISO 8601."""
+        plain = asdict(self)
+        for name in ("created_at", "first_started_at", "last_finished_at"):
+            plain[name] = _iso(plain[name])
+        return plain
+
+
+def status(settings: Settings, run: str | None = None) -> list[RunProgress]:
+    """Every run, the newest last, or the one named (the beginning of a name will do). Raises NotFound."""
+    with open_store(settings.database) as store:
+        run_id = None if run is None else store.get_run(run).id
+        return [_progress(one, time.time()) for one in store.run_status(run_id)]
+
+
+def _progress(status_: RunStatus, now: float) -> RunProgress:
+    documents = {name: status_.documents.get(name, 0) for name in STATUSES}
+    ended = sum(documents[name] for name in ENDED)
+    left = sum(documents.values()) - ended
+    until = now if left else status_.last_finished_at
+    elapsed = (until or now) - status_.first_started_at if status_.first_started_at else 0.0
+    speed = ended / elapsed if ended and elapsed > 0 else None
+    spec = status_.run.spec
+    return RunProgress(
+        run=spec.name,
+        state=status_.run.state,
+        lang=spec.lang,
+        dataset=spec.dataset,
+        fingerprint=spec.fingerprint,
+        documents=documents,
+        failures=dict(status_.failures),
+        rounds=status_.rounds,
+        generated_tokens=status_.generated_tokens,
+        seconds_generating=status_.seconds_generating,
+        created_at=status_.run.created_at,
+        first_started_at=status_.first_started_at,
+        last_finished_at=status_.last_finished_at,
+        documents_per_second=speed,
+        seconds_left=left / speed if left and speed else None,
+    )
+
+
+def _iso(instant: float | None) -> str | None:
+    return None if instant is None else datetime.fromtimestamp(instant, UTC).isoformat(timespec="seconds")

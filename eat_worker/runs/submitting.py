@@ -1,0 +1,145 @@
+"""A corpus file into the queue: read as a stream, stored in batches, refused records set aside with the reason.
+
+Publishes nothing: rows are the queue, and a dispatcher finds them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from eat_worker.corpora.quarantine import Quarantine
+from eat_worker.corpora.reading import Format, read_documents
+from eat_worker.corpora.records import Rejected
+from eat_worker.engines.loading import engine_identity
+from eat_worker.errors import ConfigurationError, CorpusError
+from eat_worker.method.config import MethodConfig
+from eat_worker.method.document import Document
+from eat_worker.method.prompts import ROUND_NAMES, prompt_set
+from eat_worker.models.fingerprint import fingerprint
+from eat_worker.settings import Settings
+from eat_worker.storage.store import open_store
+from eat_worker.storage.values import RunSpec
+
+EVERY = 1000  # records between two calls of on_progress
+_NAME = re.compile(r"[\w.+-]{1,100}")
+OnProgress = Callable[[int], None]
+"""Hears the number of records read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What a submit did. `rejected` counts refused records by code; `quarantine` holds them, None without any.
+
+    `dropped` counts gold entities left out by their tag in the file: tags without counterpart here. `repaired` counts
+    I- tags of a BIO file that began an entity.
+    """
+
+    run: str
+    new: int
+    already: int
+    rejected: Mapping[str, int]
+    quarantine: str | None
+    dropped: Mapping[str, int]
+    repaired: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As documented for `eat submit --json`."""
+        return asdict(self)
+
+
+def submit(
+    settings: Settings,
+    path: Path,
+    *,
+    lang: str | None = None,
+    dataset: str | None = None,
+    name: str | None = None,
+    format: Format | None = None,  # noqa: A002  # the option's own name
+    limit: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> Submitted:
+    """Store the documents of a corpus under a run with frozen settings; what is there already is not stored again.
+
+    The run is called `name`, or after file, language and settings, so that the same command finds the same run.
+    Raises CorpusError when the file cannot be read at all, ConfigurationError on an unknown language or when a run of
+    that name has other settings, ModelMissing without weights. Nothing is stored then.
+    """
+    with read_documents(path, lang=lang, dataset=dataset, format=format, limit=limit) as reading:
+        first = next(reading, None)  # a file without records makes no run
+        if first is None:
+            raise CorpusError(f"nothing to do: {path} has no records")
+        spec = run_spec(settings, path, lang=lang, dataset=dataset, name=name)
+        file = settings.state / "quarantine" / f"{spec.name}.jsonl"
+        with open_store(settings.database, create=True) as store, Quarantine(file) as quarantine:
+            run = store.add_run(spec)
+            store.add_prompts(prompts_of(spec.config))
+            records = _reported(chain([first], reading), on_progress)
+            added = store.add_documents(run.id, _accepted(records, quarantine))
+        tally = reading.tally
+    refused = dict(quarantine.counts)
+    dropped, where = dict(tally.dropped), str(file) if refused else None
+    return Submitted(spec.name, added.new, added.already, refused, where, dropped, tally.repaired)
+
+
+def run_spec(
+    settings: Settings, path: Path, *, lang: str | None, dataset: str | None, name: str | None = None
+) -> RunSpec:
+    """What a submit of this file freezes. Raises ConfigurationError on a name that cannot name a file."""
+    identity = engine_identity(settings)
+    config = settings.method_config
+    if name is None:
+        frozen = {"config": config.to_json(), "fingerprint": identity.fingerprint, "dataset": dataset}
+        stem = re.sub(r"[^\w.+-]+", "-", "stdin" if str(path) == "-" else _stem(path)).strip("-.")[:60]
+        name = "-".join(part for part in (stem or "corpus", lang, fingerprint(frozen)[:6]) if part)
+    elif not _NAME.fullmatch(name) or name.startswith("."):
+        raise ConfigurationError(f"--run {name!r}: a run's name has 1 to 100 letters, digits and any of . _ + -")
+    return RunSpec(
+        name=name,
+        lang=lang or "",
+        dataset=dataset or "",
+        config=config,
+        fingerprint=identity.fingerprint,
+        model=identity.detail,
+        queues=identity.queues,
+    )
+
+
+def prompts_of(config: MethodConfig) -> list[tuple[str, str, int, str, str]]:
+    """The prompt templates a run may use: (id, stage, round, template, prompt set), for storage beside its rounds."""
+    used = prompt_set(config.prompts)
+    numbers = {
+        (str(stage), name): number
+        for (stage, rounds), names in ROUND_NAMES.items()
+        if rounds == config.rounds
+        for number, name in enumerate(names, start=1)
+    }
+    return [
+        (id_, stage, numbers.get((stage, name), 1), template, used.name) for id_, stage, name, template in used.listed()
+    ]
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").rsplit(".", 1)[0] or path.name
+
+
+def _reported(records: Iterable[Document | Rejected], on_progress: OnProgress | None) -> Iterator[Document | Rejected]:
+    number = 0
+    for number, record in enumerate(records, start=1):
+        yield record
+        if on_progress and number % EVERY == 0:
+            on_progress(number)
+    if on_progress:
+        on_progress(number)
+
+
+def _accepted(records: Iterable[Document | Rejected], quarantine: Quarantine) -> Iterator[Document]:
+    for record in records:
+        if isinstance(record, Rejected):
+            quarantine.add(record)
+        else:
+            yield record

@@ -1,0 +1,36 @@
+"""Working on the queue: a worker that serves until stopped, and the one that `eat run` brings along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from eat_worker.jobs import local, worker
+from eat_worker.runs.progress import RunProgress, status
+from eat_worker.settings import Settings
+from eat_worker.storage.store import open_store
+
+OnProgress = Callable[[int, int], None]
+"""Hears how many documents have ended, and how many there are."""
+
+
+def work(settings: Settings, *, name: str | None = None) -> int:
+    """Serve the queue until SIGTERM or Ctrl-C; returns the exit code of the worker."""
+    return worker.serve(settings, name=name)
+
+
+def finish(settings: Settings, run: str, *, on_progress: OnProgress | None = None) -> RunProgress:
+    """Work until every document of the run has ended and say how it ended.
+
+    Raises KeyboardInterrupt after SIGTERM or Ctrl-C, when the worker has put everything away.
+    """
+    with open_store(settings.database) as store:
+        run_id = store.get_run(run).id
+
+    def told(counts: local.Counts) -> None:
+        if on_progress:
+            on_progress(counts.ended, counts.total)
+
+    finished = local.run_until_done(settings, [run_id], on_progress=told)
+    if finished.signal is not None:
+        raise KeyboardInterrupt
+    return status(settings, run)[0]

@@ -1,0 +1,290 @@
+"""Connections, transactions and errors: the one place where a database driver is touched.
+
+Statements are SQLAlchemy Core, compiled once per database and then run on the driver itself: a worker runs some fifty
+small statements per document, and there Core's bookkeeping costs several times what the statement does.
+Knows SQLite, PostgreSQL and what their errors mean. Knows no table.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, Table, bindparam, create_engine, event, make_url, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.elements import ClauseElement
+
+from eat_worker.errors import ConfigurationError, DiskFull, EatError, SchemaError, StoreUnavailable
+
+SECRET = re.compile(r"pass|secret|token|key", re.IGNORECASE)
+BUSY_SECONDS = 30
+CONNECT_SECONDS = 10
+CONNECTIONS = 16  # per process; transactions last milliseconds, so a hundred threads share them
+
+SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")  # PostgreSQL; SQLite knows no other way
+MISSING_TABLE = ("42P01", "42703")  # PostgreSQL: undefined table, undefined column
+DISK_FULL = "53100"  # PostgreSQL
+
+
+def parse_url(url: str) -> URL:
+    """The URL of a database this program can use. Raises ConfigurationError on any other."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        message = f"{safe_url(url)!r} is not a database URL; write sqlite:///FILE or postgresql://USER@HOST/NAME"
+        raise ConfigurationError(message) from error
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+        raise ConfigurationError(f"{parsed.drivername!r} is no database of eat; use sqlite or postgresql")
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ConfigurationError("an SQLite database in memory is forgotten at exit; write sqlite:///FILE")
+    return parsed
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite URL; None for another database."""
+    parsed = parse_url(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+
+
+def safe_url(url: str) -> str:
+    """The URL with every password in it hidden, in the query string too. Any text is taken, even one that is no URL."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        hidden = re.sub(r"//[^/]*@", "//***@", url)
+        return re.sub(r"(?i)([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)[^&]*", r"\1***", hidden)
+    query = {name: "***" if SECRET.search(name) else value for name, value in parsed.query.items()}
+    return parsed.set(query=query).render_as_string(hide_password=True)
+
+
+def _secrets(parsed: URL) -> set[str]:
+    values = {str(parsed.password)} if parsed.password else set()
+    for name, value in parsed.query.items():
+        if SECRET.search(name):
+            values.update((value,) if isinstance(value, str) else value)
+    return {value for value in values if value}
+
+
+@dataclass(frozen=True)
+class Upsert:
+    """Insert rows of `table`; where `key` is there already, overwrite `replace` (nothing when empty)."""
+
+    table: Table
+    key: tuple[str, ...]
+    replace: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    fixed: Mapping[str, Any] = field(default_factory=dict)  # expressions that need no value from the caller
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def statement(self) -> Executable:
+        """Both databases spell ON CONFLICT alike, so that one construct serves both."""
+        values = {name: bindparam(name, type_=self.table.c[name].type) for name in self.columns}
+        new = insert(self.table).values({**values, **self.fixed})
+        if not self.replace:
+            return new.on_conflict_do_nothing(index_elements=list(self.key))
+        return new.on_conflict_do_update(
+            index_elements=list(self.key), set_={name: new.excluded[name] for name in self.replace}
+        )
+
+
+Statement = Executable | Upsert
+Rows = list[tuple[Any, ...]]
+
+
+class Transaction:
+    """Runs statements inside one transaction; every value is passed by the name of its bind parameter."""
+
+    __slots__ = ("_connection", "_database")
+
+    def __init__(self, database: Database, connection: Any) -> None:
+        self._database = database
+        self._connection = connection
+
+    def rows(self, statement: Statement, **values: Any) -> Rows:
+        """All rows of a query or of a RETURNING clause."""
+        sql, constants = self._database.compiled(statement)
+        cursor = self._connection.execute(sql, {**constants, **values})
+        return list(cursor.fetchall()) if cursor.description else []
+
+    def row(self, statement: Statement, **values: Any) -> tuple[Any, ...] | None:
+        """The first row, or None."""
+        rows = self.rows(statement, **values)
+        return rows[0] if rows else None
+
+    def run(self, statement: Statement, **values: Any) -> int:
+        """The number of rows written."""
+        sql, constants = self._database.compiled(statement)
+        return int(self._connection.execute(sql, {**constants, **values}).rowcount)
+
+    def many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Runs the statement once per row; the number of rows written."""
+        sql, constants = self._database.compiled(statement)
+        batch = [{**constants, **row} for row in rows] if constants else list(rows)
+        if not batch:
+            return 0
+        cursor = self._connection.cursor()
+        cursor.executemany(sql, batch)
+        return int(cursor.rowcount)
+
+
+class Database:
+    """One database and this process's connections to it. Nothing is connected before the first transaction.
+
+    Raises ConfigurationError when the URL cannot work or its driver is not installed.
+    """
+
+    def __init__(self, url: str, *, foreign_keys: bool = True) -> None:
+        self._parsed = parse_url(url)
+        self.name = safe_url(url)
+        self.is_sqlite = self._parsed.get_backend_name() == "sqlite"
+        self.engine = _engine(self._parsed, foreign_keys=foreign_keys)
+        self._compiled: dict[Statement, tuple[str, Mapping[str, Any]]] = {}
+        # SQLite has one writer. Threads that queue here wake at once; in SQLite's own busy loop they would sleep.
+        self._turn: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
+
+    def compiled(self, statement: Statement) -> tuple[str, Mapping[str, Any]]:
+        """The statement in this database's SQL, with the constants written into it."""
+        found = self._compiled.get(statement)
+        if found is None:
+            clause = statement.statement() if isinstance(statement, Upsert) else statement
+            assert isinstance(clause, ClauseElement)
+            compiled = clause.compile(dialect=self.engine.dialect)
+            constants = {name: value for name, value in (compiled.params or {}).items() if value is not None}
+            found = self._compiled[statement] = (str(compiled), constants)
+        return found
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A transaction that writes: all of it or nothing. Raises StoreUnavailable, DiskFull, SchemaError."""
+        # Reserved from the start: a transaction that reads first and writes later could not be upgraded.
+        with self._turn, self._transaction("BEGIN IMMEDIATE") as transaction:
+            yield transaction
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A transaction that only reads, all of it from one moment. Raises StoreUnavailable, SchemaError."""
+        with self._transaction("BEGIN") as transaction:
+            if not self.is_sqlite:
+                transaction.rows(SNAPSHOT)
+            yield transaction
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Transaction]:
+        pooled = self._connect()
+        connection = pooled.driver_connection
+        try:
+            if self.is_sqlite:
+                connection.execute(begin)
+            yield Transaction(self, connection)
+            connection.commit()
+        except self.errors as error:
+            self._abandon(pooled)
+            raise self.translate(error) from error
+        except BaseException:
+            with suppress(*self.errors):
+                connection.rollback()
+            raise
+        finally:
+            pooled.close()
+
+    def run_alone(self, sql: str, *values: Any) -> None:
+        """Runs one statement that no transaction may hold, such as VACUUM."""
+        pooled = self._connect()
+        try:
+            pooled.driver_connection.execute(sql, values)
+        except self.errors as error:
+            raise self.translate(error) from error
+        finally:
+            pooled.close()
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """Whatever the driver or SQLAlchemy raises."""
+        return (self.engine.dialect.loaded_dbapi.Error, SQLAlchemyError)
+
+    def _connect(self) -> Any:
+        try:
+            return self.engine.raw_connection()
+        except self.errors as error:
+            raise self.translate(error) from error
+
+    def _abandon(self, pooled: Any) -> None:
+        connection = pooled.driver_connection
+        with suppress(*self.errors):
+            connection.rollback()
+        if not self.is_sqlite and connection.closed:
+            # The server went away: its other connections are as dead as this one.
+            pooled.invalidate()
+            self.engine.dispose()
+
+    def translate(self, error: BaseException) -> EatError:
+        """The deliberate error that a driver's error stands for; no secret of the URL is in its message."""
+        original = getattr(error, "orig", None) or error
+        reason = str(original).strip() or type(original).__name__
+        for secret in _secrets(self._parsed):
+            reason = reason.replace(secret, "***")
+        if isinstance(original, sqlite3.Error):
+            return self._of_sqlite(original, reason)
+        sqlstate = getattr(original, "sqlstate", None)
+        if sqlstate == DISK_FULL:
+            return DiskFull(f"the disk of the database {self.name} is full: {reason}")
+        if sqlstate in MISSING_TABLE:
+            return self._no_table(reason)
+        dbapi = self.engine.dialect.loaded_dbapi
+        if isinstance(original, (dbapi.OperationalError, dbapi.InterfaceError, SQLAlchemyError)):
+            return StoreUnavailable(f"the database {self.name} does not answer: {reason}")
+        return EatError(f"the database {self.name} refused: {reason}")
+
+    def _of_sqlite(self, error: sqlite3.Error, reason: str) -> EatError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            return DiskFull(f"no space left for the database {self.name}; what was committed is intact: {reason}")
+        if code == sqlite3.SQLITE_NOTADB:
+            return SchemaError(f"{self.name} is not an eat database: {reason}")
+        if reason.startswith(("no such table", "no such column")):
+            return self._no_table(reason)
+        if isinstance(error, (sqlite3.OperationalError, sqlite3.InterfaceError)):
+            return StoreUnavailable(f"the database {self.name} does not answer: {reason}")
+        return EatError(f"the database {self.name} refused: {reason}")
+
+    def _no_table(self, reason: str) -> SchemaError:
+        return SchemaError(f"the database {self.name} lacks a table or column ({reason}); run: eat db upgrade")
+
+    def close(self) -> None:
+        """Closes the connections; the object may be used again."""
+        self.engine.dispose()
+
+
+def _engine(parsed: URL, *, foreign_keys: bool) -> Engine:
+    options: dict[str, Any] = {"pool_size": CONNECTIONS, "max_overflow": 0, "pool_use_lifo": True}
+    if parsed.get_backend_name() == "sqlite":
+        # isolation_level None: transactions begin where this module says so, never by the driver's guess.
+        arguments: dict[str, Any] = {"isolation_level": None, "timeout": BUSY_SECONDS}
+        engine = create_engine(parsed, paramstyle="named", connect_args=arguments, **options)
+        event.listen(engine, "connect", lambda connection, _record: _prepare(connection, foreign_keys=foreign_keys))
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        return engine
+    defaults = {"connect_timeout": CONNECT_SECONDS, "application_name": "eat"}
+    arguments = {name: value for name, value in defaults.items() if name not in parsed.query}
+    try:
+        return create_engine(parsed, connect_args=arguments, **options)
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        raise ConfigurationError("PostgreSQL needs its driver; run: pip install 'eat_worker[postgres]'") from error
+
+
+def _prepare(connection: sqlite3.Connection, *, foreign_keys: bool) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")

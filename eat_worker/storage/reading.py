@@ -1,0 +1,258 @@
+"""What is stored, read back: how runs stand, one document's dossier, texts and annotations page by page.
+
+Counts come from indexes that hold every column asked for, so that they stay quick on a million documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from sqlalchemy import Select, bindparam, func, select
+
+from eat_worker.errors import NotFound
+from eat_worker.method.document import Alignment, Document, Stage
+from eat_worker.storage.commit import Commit
+from eat_worker.storage.engine import Transaction
+from eat_worker.storage.queue import ENTITIES_OF, QUEUED, ROUNDS_OF, RUNNING
+from eat_worker.storage.rows import (
+    ALIGNMENT,
+    DOCUMENT,
+    ENGLISH_ENTITY,
+    SCORES,
+    clean,
+    document_of,
+    in_order,
+    ledger_of,
+    round_of,
+    scores_of,
+)
+from eat_worker.storage.submission import RUN_BY_ID, RUNS, run_from
+from eat_worker.storage.tables import attempts, documents, entities, runs, scores
+from eat_worker.storage.values import STATUSES, Annotated, Attempt, Dossier, Failure, Run, RunStatus
+
+PAGE = 500  # documents per query; a reader that is slow holds no transaction open between pages
+
+_run = documents.c.run_id == bindparam("run_id")
+_ALL_COUNTS = select(documents.c.run_id, documents.c.status, documents.c.error_code, func.count()).group_by(
+    # In the order of the index: nothing is sorted.
+    *(documents.c[name] for name in ("run_id", "dataset", "lang", "status", "error_code"))
+)
+_ALL_USAGE = (
+    select(
+        documents.c.run_id,
+        func.sum(documents.c.round_seconds),
+        func.sum(documents.c.round_count),
+        func.sum(documents.c.generated_tokens),
+        func.max(documents.c.finished_at),
+    )
+    .where(documents.c.finished_at.is_not(None))
+    .group_by(documents.c.run_id)
+)
+_ALL_STARTS = select(runs.c.id, runs.c.started_at)
+COUNTS = {False: _ALL_COUNTS, True: _ALL_COUNTS.where(_run)}
+USAGE = {False: _ALL_USAGE, True: _ALL_USAGE.where(_run)}
+STARTS = {False: _ALL_STARTS, True: _ALL_STARTS.where(runs.c.id == bindparam("run_id"))}
+COUNT_QUEUED = select(func.count()).where(QUEUED, _run)
+COUNT_RUNNING = select(func.count()).where(RUNNING, _run)
+
+_DOSSIER = select(
+    *(documents.c[name] for name in ("id", "run_id", "stage", "status", "error_code", "error")),
+    *(documents.c[name] for name in ("english", "back_translation", *DOCUMENT)),
+)
+_newest = documents.c.id.desc()
+BY_ID = _DOSSIER.where(documents.c.id == bindparam("document_id"))
+BY_EXT_ID = _DOSSIER.where(documents.c.ext_id == bindparam("ext_id")).order_by(_newest).limit(1)
+BY_ID_IN_RUN = BY_ID.where(_run)
+BY_EXT_ID_IN_RUN = BY_EXT_ID.where(_run)
+SCORES_OF = select(*(scores.c[name] for name in SCORES)).where(scores.c.document_id == bindparam("document_id"))
+ATTEMPTS_OF = (
+    select(*(attempts.c[name] for name in ("stage", "attempt", "worker", "started_at", "ended_at", "outcome", "error")))
+    .where(attempts.c.document_id == bindparam("document_id"))
+    .order_by(attempts.c.attempt)
+)
+
+BOUNDS = select(func.min(documents.c.id), func.max(documents.c.id)).where(_run)
+
+
+def _page(*columns: Any) -> Select[Any]:
+    """The run's documents after `last`, in order. `+ 0` keeps the planner from sorting an index for every page."""
+    return (
+        select(documents.c.id, *columns)
+        .where(
+            documents.c.run_id + 0 == bindparam("run_id"),
+            documents.c.id > bindparam("last"),
+            documents.c.id <= bindparam("end"),
+        )
+        .order_by(documents.c.id)
+        .limit(PAGE)
+    )
+
+
+TEXTS = _page(documents.c.text, documents.c.back_translation).where(
+    documents.c.dataset + "" == bindparam("dataset"),
+    documents.c.lang + "" == bindparam("lang"),
+    documents.c.back_translation.is_not(None),
+    documents.c.status == "done",
+)
+ANNOTATED = _page(
+    *(documents.c[name] for name in ("status", "english", "back_translation", *DOCUMENT)),
+).where(documents.c.status.in_([bindparam("done"), bindparam("skipped")]))
+LEDGERS = (
+    select(entities.c.document_id, *(entities.c[name] for name in (*ENGLISH_ENTITY, *ALIGNMENT)))
+    .where(entities.c.document_id >= bindparam("first"), entities.c.document_id <= bindparam("end"))
+    .order_by(entities.c.document_id, entities.c.idx)
+)
+FAILED = (
+    select(
+        *(documents.c[name] for name in ("id", "ext_id", "stage", "attempt", "faults")),
+        *(documents.c[name] for name in ("error_code", "error", "finished_at")),
+    )
+    .where(_run, documents.c.status == "failed")
+    .order_by(documents.c.id)
+)
+
+
+class Reading(Commit):
+    """The part of a store that tells what is there."""
+
+    def run_status(self, run_id: int | None = None) -> list[RunStatus]:
+        """How every run stands, or the one of that number. Seconds, rounds and tokens are those of ended documents."""
+        one, values = run_id is not None, {} if run_id is None else {"run_id": run_id}
+        with self.database.read() as transaction:
+            found = [run_from(row) for row in transaction.rows(RUN_BY_ID if one else RUNS, **values)]
+            counts = transaction.rows(COUNTS[one], **values)
+            usage = {row[0]: row[1:] for row in transaction.rows(USAGE[one], **values)}
+            starts: dict[int, float | None] = dict(transaction.rows(STARTS[one], **values))
+        if one and not found:
+            raise NotFound(f"no run {run_id}; `eat status` lists them")
+        status = {run.id: (dict.fromkeys(STATUSES, 0), dict[str, int]()) for run in found}
+        for key, name, code, count in counts:
+            by_status, failures = status[key]
+            by_status[name] += count
+            if name == "failed":
+                failures[code] = failures.get(code, 0) + count
+        return [_run_status(run, *status[run.id], usage.get(run.id), starts[run.id]) for run in found]
+
+    def count_unfinished(self, run_ids: Collection[int]) -> int:
+        """Documents of these runs that are queued or running."""
+        with self.database.read() as transaction:
+            return sum(
+                transaction.rows(query, run_id=run_id)[0][0]
+                for run_id in run_ids
+                for query in (COUNT_QUEUED, COUNT_RUNNING)
+            )
+
+    def dossier(self, document: int | str, run: str | int | None = None) -> Dossier:
+        """Everything about one document, named by its number or by the id its corpus gave it.
+
+        Where several have that id, the newest is meant; `run` narrows the search. Raises NotFound.
+        """
+        with self.database.read() as transaction:
+            run_id = None if run is None else self._find_run(transaction, run).id
+            row = _find_document(transaction, document, run_id)
+            if row is None:
+                inside = "" if run is None else f" in run {run!r}"
+                raise NotFound(f"no document {clean(str(document))}{inside}; name its number or its id")
+            return _dossier(transaction, row)
+
+    def list_failed(self, run: str | int) -> list[Failure]:
+        """The run's documents that failed for good, in the order they came."""
+        with self.database.read() as transaction:
+            rows = transaction.rows(FAILED, run_id=self._find_run(transaction, run).id)
+        return [Failure(key, ext_id, Stage(stage), *rest) for key, ext_id, stage, *rest in rows]
+
+    def iter_texts(self, run_id: int, dataset: str, lang: str) -> Iterator[tuple[str, str]]:
+        """(text, back-translation) of every document that is done and has both, in the order they came."""
+        for rows in self._pages(TEXTS, run_id, dataset=dataset, lang=lang):
+            yield from ((text, back_translation) for _, text, back_translation in rows)
+
+    def iter_annotations(self, run_id: int) -> Iterator[Annotated]:
+        """Every document that is done or was skipped, with its alignments, in the order they came."""
+        for rows in self._pages(ANNOTATED, run_id, done="done", skipped="skipped"):
+            ledgers = self._ledgers(rows[0][0], rows[-1][0])
+            for key, status, english, back_translation, *document in rows:
+                yield Annotated(
+                    document_id=key,
+                    document=document_of(document),
+                    status=status,
+                    english=english,
+                    back_translation=back_translation,
+                    alignments=ledgers.get(key, ()),
+                )
+
+    def _pages(self, query: Select[Any], run_id: int, **values: Any) -> Iterator[list[tuple[Any, ...]]]:
+        with self.database.read() as transaction:
+            first, end = transaction.rows(BOUNDS, run_id=run_id)[0]
+        last = None if first is None else first - 1
+        while last is not None:
+            with self.database.read() as transaction:
+                rows = transaction.rows(query, run_id=run_id, last=last, end=end, **values)
+            if rows:
+                yield rows
+            last = rows[-1][0] if len(rows) == PAGE else None
+
+    def _ledgers(self, first: int, end: int) -> dict[int, tuple[Alignment, ...]]:
+        with self.database.read() as transaction:
+            rows = transaction.rows(LEDGERS, first=first, end=end)
+        by_document: dict[int, list[tuple[Any, ...]]] = {}
+        for key, *entity in rows:
+            by_document.setdefault(key, []).append(tuple(entity))
+        return {key: ledger_of(entity_rows)[1] for key, entity_rows in by_document.items()}
+
+
+def _run_status(
+    run: Run,
+    counts: dict[str, int],
+    failures: dict[str, int],
+    usage: tuple[Any, ...] | None,
+    started_at: float | None,
+) -> RunStatus:
+    seconds, asked, generated, last_finished_at = usage or (None, None, None, None)
+    return RunStatus(
+        run=run,
+        documents=counts,
+        failures=failures,
+        seconds_generating=float(seconds or 0.0),
+        rounds=int(asked or 0),
+        generated_tokens=int(generated or 0),
+        first_started_at=started_at,
+        last_finished_at=last_finished_at,
+    )
+
+
+def _find_document(transaction: Transaction, document: int | str, run_id: int | None) -> tuple[Any, ...] | None:
+    within = {} if run_id is None else {"run_id": run_id}
+    row = None
+    if isinstance(document, str):
+        row = transaction.row(BY_EXT_ID_IN_RUN if within else BY_EXT_ID, ext_id=document, **within)
+        if row is None and not (document.isascii() and document.isdigit()):
+            return None
+    # 18 digits fit the key's 64 bits.
+    if row is None and len(str(document)) <= 18:
+        row = transaction.row(BY_ID_IN_RUN if within else BY_ID, document_id=int(document), **within)
+    return row
+
+
+def _dossier(transaction: Transaction, row: tuple[Any, ...]) -> Dossier:
+    key, run_id, stage, status, error_code, error, english, back_translation, *document = row
+    of_document = {"document_id": key}
+    english_entities, alignments = ledger_of(transaction.rows(ENTITIES_OF, **of_document))
+    found_scores = transaction.row(SCORES_OF, **of_document)
+    stored: Document = document_of(document)
+    return Dossier(
+        document_id=key,
+        run=run_from(transaction.rows(RUN_BY_ID, run_id=run_id)[0]),
+        document=stored,
+        stage=Stage(stage),
+        status=status,
+        error_code=error_code,
+        error=error,
+        english=english,
+        back_translation=back_translation,
+        rounds=in_order(round_of(said[:-1], said[-1]) for said in transaction.rows(ROUNDS_OF, **of_document)),
+        english_entities=english_entities,
+        alignments=alignments,
+        scores=None if found_scores is None else scores_of(found_scores),
+        attempts=tuple(Attempt(*attempt) for attempt in transaction.rows(ATTEMPTS_OF, **of_document)),
+    )

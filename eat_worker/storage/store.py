@@ -1,0 +1,54 @@
+"""The store: everything that is asked of the database, by name.
+
+`Store` joins the four parts (what goes in, the queue, what workers write, what is read) and `open_store` opens one.
+Rows, transactions and SQL stay behind it; what comes out are the values of `values.py`. A store may be shared by any
+number of threads.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from eat_worker.storage import schema
+from eat_worker.storage.engine import Database, sqlite_file
+from eat_worker.storage.sums import Sums
+
+
+class Store(Sums):
+    """An open database at the right revision."""
+
+    def close(self) -> None:
+        """Closes the connections of this process."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_store(url: str, *, create: bool = False) -> Store:
+    """Opens the database and checks its revision.
+
+    With `create`, an SQLite database that is missing or empty is made first; any other is upgraded only by
+    `eat db upgrade`. Raises ConfigurationError (no such kind of database), SchemaError (too old, too new, not eat's),
+    StoreUnavailable, DiskFull; no message holds a password.
+    """
+    if sqlite_file(url) is not None:
+        found = schema.current(url)
+        if found is None and create:
+            schema.upgrade(url)
+        else:
+            schema.require(url, found)
+        return Store(Database(url))
+    database = Database(url)
+    try:
+        schema.require(url, schema.revision(database))
+    except BaseException:
+        database.close()
+        raise
+    return Store(database)

@@ -1,0 +1,190 @@
+"""status, report and show on a database with one finished run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from eat_worker.cli.figures import csv_text, markdown
+from eat_worker.metrics.published import Published
+from eat_worker.runs.reporting import report
+from eat_worker.settings import Settings
+
+Eat = Callable[..., Any]
+
+
+def test_status_counts_documents_by_status(finished: Settings, eat: Eat) -> None:
+    done = eat("status", "--json")
+    assert done.code == 0
+    (run,) = json.loads(done.out)["runs"]
+    assert run["run"] == "demo"
+    assert run["state"] == "open"
+    assert run["documents"] == {"queued": 1, "running": 0, "done": 2, "skipped": 0, "failed": 1, "cancelled": 0}
+    assert run["failures"] == {"too_long": 1}
+    assert (run["rounds"], run["generated_tokens"], run["seconds_generating"]) == (2, 10, 4.0)
+
+
+def test_status_as_a_table_and_by_name(finished: Settings, eat: Eat) -> None:
+    out = eat("status", "dem").out
+    assert out.splitlines()[2].split()[:6] == ["demo", "open", "2/4", "1", "0", "1"]
+    assert out.splitlines()[2].endswith("1 too_long")
+    assert eat("status", "-q").out == "demo\n"
+
+
+def test_an_unknown_run_ends_with_4(finished: Settings, eat: Eat) -> None:
+    assert eat("status", "other").code == 4
+    assert eat("report", "--run", "other").code == 4
+    assert eat("report", "--dataset", "other").code == 4
+    assert eat("show", "nobody").code == 4
+
+
+def test_no_run_yet_says_how_to_start(finished: Settings, eat: Eat) -> None:
+    eat("db", "upgrade", "--state", "other")
+    done = eat("status", "--state", "other")
+    assert (done.code, done.out) == (0, "")
+    assert "eat run FILE" in done.err
+
+
+def test_without_a_database_status_says_what_to_run(eat: Eat) -> None:
+    done = eat("status")
+    assert done.code == 78
+    assert done.err.endswith("run: eat db upgrade\n")
+
+
+def test_watching_ends_with_the_run(finished: Settings, eat: Eat, monkeypatch: pytest.MonkeyPatch) -> None:
+    from eat_worker.storage.store import open_store
+
+    def cancel(_: float) -> None:
+        with open_store(finished.database) as store:
+            claim = store.claim_next(["chat.f"], "w2", 60)
+            assert claim is not None
+            store.fail(claim, "engine", "no", retryable=False, max_faults=1, not_before_seconds=0)
+
+    monkeypatch.setattr("time.sleep", cancel)
+    assert eat("status", "--watch").out == "demo: 3/4 documents, 1 failed\ndemo: 4/4 documents, 2 failed\n"
+    lines = eat("status", "--watch", "--json").out.splitlines()
+    assert [json.loads(line)["runs"][0]["documents"]["failed"] for line in lines] == [2]
+
+
+def test_report_has_a_row_by_language_and_one_for_all(finished: Settings, eat: Eat) -> None:
+    done = eat("report", "--json")
+    assert done.code == 0
+    found = json.loads(done.out)
+    rows = found["rows"]
+    assert [(row["run"], row["dataset"], row["lang"], row["documents"]) for row in rows] == [
+        ("demo", "aqmar", "ar", 1),
+        ("demo", "klue", "ko", 1),
+        ("demo", "all", "all", 2),
+    ]
+    assert rows[1]["token_strict"] == {"f1": 100.0, "precision": 100.0, "recall": 100.0, "low": 100.0, "high": 100.0}
+    assert rows[2]["span"] == {"f1": 50.0, "precision": 50.0, "recall": 50.0, "low": 0.0, "high": 100.0}
+    assert rows[2]["outcomes"] == {"exact": 2, "not_in_translation": 2}
+    assert rows[2]["bleu"] is None
+    assert rows[1]["bleu_mean"] == 25.0
+    assert rows[1]["seconds_per_sentence"] == 2.0
+    assert found["fingerprints"]["demo"]["fingerprint"] == "f" * 64
+    assert found["fingerprints"]["demo"]["settings"]["rounds"] == 3
+
+
+def test_report_narrows_by_dataset_and_language(finished: Settings, eat: Eat) -> None:
+    assert [row["lang"] for row in json.loads(eat("report", "--dataset", "klue", "--json").out)["rows"]] == ["ko"]
+    assert [row["lang"] for row in json.loads(eat("report", "--lang", "ar", "--json").out)["rows"]] == ["ar"]
+    assert eat("report", "-q").out == "demo\n"
+
+
+def test_report_table_explains_its_figures(finished: Settings, eat: Eat) -> None:
+    out = eat("report").out
+    assert "seed 0" in out
+    assert "BLEU (ko): nrefs:1" in out
+    assert "2 exact, 2 not_in_translation" in out
+
+
+def test_report_as_csv_has_a_column_per_figure(finished: Settings, eat: Eat) -> None:
+    rows = list(csv.DictReader(io.StringIO(eat("report", "--csv").out)))
+    assert [row["lang"] for row in rows] == ["ar", "ko", "all"]
+    assert rows[1]["token_strict_f1"] == "100.0"
+    assert rows[1]["outcomes_exact"] == "1"
+
+
+def test_a_csv_cell_cannot_become_a_formula(finished: Settings) -> None:
+    found = report(finished)
+    hostile = replace(found, rows=(replace(found.rows[0], dataset="=HYPERLINK(1)", run="@run"),))
+    row = next(csv.DictReader(io.StringIO(csv_text(hostile))))
+    assert (row["dataset"], row["run"]) == ("'=HYPERLINK(1)", "'@run")
+
+
+def test_report_as_markdown_is_one_table(finished: Settings, eat: Eat) -> None:
+    lines = eat("report", "--md").out.splitlines()
+    assert lines[0].startswith("| run | dataset | lang | docs | F1 |")
+    assert lines[3].startswith("| demo | klue | ko | 1 | 100.0 | 100.0–100.0 |")
+    assert len({line.count("|") for line in lines[:5]}) == 1
+
+
+def test_a_name_cannot_break_the_markdown_table(finished: Settings) -> None:
+    found = report(finished)
+    hostile = replace(found, rows=(replace(found.rows[0], dataset="a|b\nc"),))
+    assert r"| a\|b\nc |" in markdown(hostile)
+
+
+def test_published_figures_stand_beside_ours(finished: Settings, eat: Eat, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = Published("Table 4", "EAT", "WikiANN test", "token micro F1", "ko", 65.23)
+    monkeypatch.setattr("eat_worker.runs.reporting.published", lambda dataset, lang: [cell] if lang == "ko" else [])
+    out = eat("report").out
+    assert out.splitlines()[-1].split() == [
+        "WikiANN",
+        "test",
+        "ko",
+        "EAT",
+        "(Table",
+        "4)",
+        "65.23",
+        "–",
+        "token",
+        "micro",
+        "F1",
+    ]
+    assert json.loads(eat("report", "--json").out)["rows"][1]["published"][0]["f1"] == 65.23
+
+
+def test_show_tells_the_whole_story_of_a_document(finished: Settings, eat: Eat) -> None:
+    out = eat("show", "k1").out
+    for line in (
+        "document 1 of run demo",
+        "  text (ko): 서울에 갔다",
+        "  english: Seoul was there",
+        "forward, round 1",
+        "  prompt: Sentence (Korean): 서울에 갔다",
+        "  answer: A thought.",
+        "  cost: 100 prompt tokens (60 cached, 40 computed), 5 written, 2.00 s, batch of 1, flag long",
+        "  token-strict counts: 1 right, 0 wrong, 0 missed",
+        f"  fingerprint: {'f' * 64}",
+    ):
+        assert line in out.splitlines(), line
+    assert "[0, 2)   서울" in out
+    assert "not_in_translation" in out
+
+
+def test_show_finds_a_document_by_number_too(finished: Settings, eat: Eat) -> None:
+    by_id, by_number = eat("show", "a1", "--json"), eat("show", "2", "--json")
+    assert by_id.out == by_number.out
+    dossier = json.loads(by_id.out)
+    assert dossier["text"] == "زار أحمد القاهرة"
+    assert dossier["ledger"][0]["words"] == "أحمد"
+    assert (dossier["ledger"][0]["start"], dossier["ledger"][0]["end"]) == (4, 8)
+    assert dossier["ledger"][1]["words"] is None
+    assert dossier["gold"] == [{"start": 4, "end": 8, "tag": "PER"}]
+    assert dossier["attempts"][0]["outcome"] == "committed"
+    assert eat("show", "a1", "-q").out == "2\n"
+
+
+def test_show_says_why_a_document_failed(finished: Settings, eat: Eat) -> None:
+    out = eat("show", "j1").out
+    assert "  status: failed, at stage forward" in out
+    assert "  error: too_long: 9,000 tokens" in out
+    assert json.loads(eat("show", "j1", "--json").out)["error"] == {"code": "too_long", "message": "9,000 tokens"}

@@ -1,0 +1,148 @@
+"""What tests of `runs` and `cli` share: settings in an empty folder, and a database with one finished run in it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from eat_worker.method.config import MethodConfig
+from eat_worker.method.document import (
+    Alignment,
+    Document,
+    EnglishEntity,
+    GoldEntity,
+    Outcome,
+    RoundOutput,
+    Span,
+    Stage,
+)
+from eat_worker.method.prompts import prompt_set
+from eat_worker.settings import Settings, load_settings
+from eat_worker.storage.store import Store, open_store
+from eat_worker.storage.values import RunSpec, Scores, StageResult
+
+KOREAN = Document("서울에 갔다", "ko", ext_id="k1", dataset="klue", gold=(GoldEntity(0, 2, "LOC"),))
+ARABIC = Document("زار أحمد القاهرة", "ar", ext_id="a1", dataset="aqmar", gold=(GoldEntity(4, 8, "PER"),))
+FAILING = Document("壊れた文", "ja", ext_id="j1", dataset="stockmark")
+WAITING = Document("待つ文", "ja", ext_id="j2", dataset="stockmark")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty working folder, no EAT_ variables, and the log as it was afterwards."""
+    for name in [name for name in os.environ if name.startswith("EAT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    root, ours = logging.getLogger(), logging.getLogger("eat_worker")
+    before, levels = list(root.handlers), (root.level, ours.level)
+    yield
+    for handler in [known for known in root.handlers if known not in before]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+
+
+@pytest.fixture
+def eat(clean_environment: None, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Runs `eat` with the words given, in this process."""
+    from eat_worker.cli import main
+
+    def call(*words: str) -> Ended:
+        code = main(words)
+        captured = capsys.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Defaults, with the state in a folder of the test's own."""
+    return load_settings({}, directory=tmp_path, environ={"HOME": str(tmp_path / "home")})
+
+
+@pytest.fixture
+def finished(settings: Settings) -> Settings:
+    """A database with the run `demo`: a Korean and an Arabic document done, a Japanese one failed, one queued."""
+    config = MethodConfig()
+    spec = RunSpec(
+        name="demo",
+        lang="",
+        dataset="",
+        config=config,
+        fingerprint="f" * 64,
+        model={"engine": "scripted", "weights": "none"},
+        queues={"forward": "chat.f", "backward": "chat.f", "extract": "chat.f", "back_translation": "chat.f"},
+    )
+    with open_store(settings.database, create=True) as store:
+        run = store.add_run(spec)
+        templates = prompt_set(config.prompts).listed()
+        store.add_prompts([(id_, stage, 1, template, config.prompts) for id_, stage, _, template in templates])
+        store.add_documents(run.id, [KOREAN, ARABIC, FAILING, WAITING])
+        _work_through(store, config)
+    return settings
+
+
+def _work_through(store: Store, config: MethodConfig) -> None:
+    for document_id, text in ((1, KOREAN.text), (2, ARABIC.text)):
+        claim = store.claim(document_id, Stage.FORWARD, "w1", 60)
+        assert claim is not None
+        prompt = prompt_set(config.prompts).prompt(Stage.FORWARD, "think", language="Korean", text=text)
+        output = RoundOutput(
+            Stage.FORWARD, -1, 1, prompt.id, prompt.variables, "A thought.", 100, 60, 5, 2.0, flags=("long",)
+        )
+        following = store.commit_stage(
+            claim, _result(document_id), Stage.SCORE, keep=True, lease_seconds=60, rounds=[output]
+        )
+        assert following is not None
+        scored = StageResult(scores=_scores(document_id))
+        store.commit_stage(following, scored, Stage.DONE, keep=False, lease_seconds=60)
+    claim = store.claim(3, Stage.FORWARD, "w1", 60)
+    assert claim is not None
+    store.fail(claim, "too_long", "9,000 tokens", retryable=False, max_faults=1, not_before_seconds=0)
+
+
+def _result(document_id: int) -> StageResult:
+    words, tag, start, end = [("Seoul", "LOC", 0, 2), ("Ahmed", "PER", 4, 8)][document_id - 1]
+    entity = EnglishEntity(0, words, tag, Span(0, 5))
+    lost = EnglishEntity(1, "Nowhere", "LOC", None, Outcome.NOT_IN_TRANSLATION)
+    aligned = Alignment(entity, Outcome.EXACT, Span(start, end), via="copy", answer="answer", confidence=0.75)
+    return StageResult(
+        english=f"{words} was there",
+        english_entities=(entity, lost),
+        alignments=(aligned, Alignment(lost, Outcome.NOT_IN_TRANSLATION)),
+        back_translation="되돌린 문장이다",
+    )
+
+
+def _scores(document_id: int) -> Scores:
+    counts = [(1, 0, 0), (0, 1, 1)][document_id - 1]
+    tag = ["LOC", "PER"][document_id - 1]
+    return Scores(
+        strict=counts,
+        official=counts,
+        span=counts,
+        per_tag={f"strict/{tag}": counts},
+        bleu=25.0,
+        bleu_signature="signature",
+        bleu_stats=(3, 2, 1, 1, 6, 5, 4, 3, 6, 6),
+        entropy_loss=0.5,
+    )

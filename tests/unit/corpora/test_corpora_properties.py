@@ -1,0 +1,143 @@
+"""What holds for any input: no byte is lost, nothing crashes the reader, tags survive the way to spans and back."""
+
+from __future__ import annotations
+
+import gzip
+from itertools import pairwise
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eat_worker.corpora.bio import read_bio
+from eat_worker.corpora.iob import TokenSpan, spans_of, tags_of
+from eat_worker.corpora.jsonl import Defaults, read_jsonl
+from eat_worker.corpora.layouts import Row
+from eat_worker.corpora.opening import Lines
+from eat_worker.corpora.records import CODES, Rejected, Tally
+from eat_worker.corpora.surface import positions, put_together
+from eat_worker.errors import CorpusError
+from eat_worker.method.document import Document
+
+LINES = st.one_of(
+    st.binary(max_size=60),
+    st.text(max_size=30).map(str.encode),
+    st.sampled_from(
+        [
+            b"",
+            b" \t",
+            b'{"text": "Bonn"}',
+            b'{"text": "Bonn", "id": "x"}',
+            b'{"text": 3}',
+            b'{"text": "\\ud800"}',
+            b"Anna\tB-PER",
+            b"geht\tO",
+            b" \tO",
+            b"# id 7",
+            b"1\tAnna\tI-PER\t-",
+            b"0\tAnna\tB-PER\t-",
+            b"2-1\tim\t_\t-",
+            b"1-2\tim\t_\t-",
+            b"Anna _ _ B-LOC",
+            b"x" * 300,
+        ]
+    ),
+)
+BODIES = st.lists(LINES, max_size=30).flatmap(
+    lambda lines: st.sampled_from([b"\n".join(lines), b"\r\n".join(lines) + b"\n", b"\xef\xbb\xbf" + b"\n".join(lines)])
+)
+DEFAULTS = Defaults(lang="de")
+
+
+def every_byte_is_accounted_for(body: bytes, bio: bool) -> None:
+    tally = Tally()
+    rejected = []
+    documents = 0
+    try:
+        lines = Lines("x", iter([body]), 200)
+        tally.other_bytes += lines.bom
+        for record in read_bio(lines, DEFAULTS, tally) if bio else read_jsonl(lines, DEFAULTS, tally):
+            if isinstance(record, Rejected):
+                rejected.append(record)
+            else:
+                documents += 1
+    except CorpusError:
+        return  # refused as a whole, with nothing read
+    assert tally.bytes == len(body)
+    assert tally.documents == documents
+    assert sum(tally.rejected.values()) == len(rejected)
+    for record in rejected:
+        assert record.code in CODES
+        assert body[record.byte :].startswith(record.raw)
+        assert body[: record.byte].count(b"\n") == record.line - 1
+    for left, right in pairwise(rejected):
+        assert left.byte + left.size <= right.byte
+
+
+@given(BODIES)
+def test_no_byte_of_a_json_lines_file_is_lost(body: bytes) -> None:
+    every_byte_is_accounted_for(body, bio=False)
+
+
+@given(BODIES)
+def test_no_byte_of_a_bio_file_is_lost(body: bytes) -> None:
+    every_byte_is_accounted_for(body, bio=True)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=80))
+def test_a_visible_text_comes_through_unchanged(text: str) -> None:
+    body = orjson.dumps({"text": "x" + text}) + b"\n"
+    (document,) = read_jsonl(Lines("x", iter([body])), DEFAULTS, Tally())
+    assert isinstance(document, Document)
+    assert document.text == "x" + text
+
+
+@given(st.lists(st.binary(max_size=50), max_size=20), st.integers(1, 40), st.integers(0, 30))
+def test_any_cut_of_a_gzip_gives_a_beginning_of_its_lines(parts: list[bytes], size: int, cut: int) -> None:
+    plain = b"a" + b"\n".join(parts)
+    packed = gzip.compress(plain)
+    packed = packed[: max(10, len(packed) - cut)]
+    chunks = iter([packed[start : start + size] for start in range(0, len(packed), size)])
+    try:
+        lines = list(Lines("x", chunks))
+    except CorpusError:
+        return  # the content looks like another format
+    got = b"".join(line.raw for line in lines)
+    assert plain.startswith(got.removeprefix(b"\xef\xbb\xbf"))
+    assert any(line.cut for line in lines) == (cut > 0)
+
+
+@st.composite
+def token_spans(draw: st.DrawFn) -> tuple[list[TokenSpan], int]:
+    position, spans = 0, []
+    for _ in range(draw(st.integers(0, 6))):
+        first = position + draw(st.integers(0, 3))
+        position = first + draw(st.integers(1, 4))
+        spans.append(TokenSpan(first, position, draw(st.sampled_from(["PER", "LOC", "ORG", "A-B", "人"]))))
+    return spans, position + draw(st.integers(0, 3))
+
+
+@given(token_spans())
+def test_spans_survive_the_way_to_tags_and_back(example: tuple[list[TokenSpan], int]) -> None:
+    spans, tokens = example
+    assert spans_of(tags_of(spans, tokens)) == (spans, 0)
+
+
+@given(st.lists(st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]), max_size=12))
+def test_repaired_tags_are_stable(tags: list[str]) -> None:
+    spans, repaired = spans_of(tags)
+    clean = tags_of(spans, len(tags))
+    assert spans_of(clean) == (spans, 0)
+    assert (clean == tags) == (repaired == 0)
+
+
+TOKENS = st.lists(st.text(st.characters(exclude_categories=["Cs", "Zs", "Zl", "Zp", "Cc"]), min_size=1, max_size=5))
+
+
+@given(TOKENS, st.booleans())
+@settings(max_examples=200)
+def test_tokens_put_together_are_found_again(tokens: list[str], joined: bool) -> None:
+    rows = [Row(token, "O") for token in tokens]
+    text, spans = put_together(rows, joined=joined)
+    assert [text[start:end] for start, end in spans] == tokens
+    assert positions(text, rows) == spans

@@ -1,0 +1,363 @@
+import random
+import threading
+
+import pytest
+
+from eat_worker.errors import (
+    ConfigurationError,
+    EngineError,
+    EngineUnavailable,
+    LeaseLost,
+    StoreUnavailable,
+    TooLong,
+)
+from eat_worker.jobs import advance
+from eat_worker.jobs.advance import RoundLog, patiently
+from eat_worker.method.document import RoundOutput, Stage
+from eat_worker.storage.values import Hint
+
+ALL_STAGES = [
+    ("forward", "committed"),
+    ("extract", "committed"),
+    ("backward", "committed"),
+    ("back_translation", "committed"),
+    ("score", "committed"),
+]
+ALL_ROUNDS = [
+    ("back_translation", -1, 1),
+    ("back_translation", -1, 2),
+    ("back_translation", -1, 3),
+    ("extract", -1, 1),
+    ("forward", -1, 1),
+    ("forward", -1, 2),
+    ("forward", -1, 3),
+]
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(random, "uniform", lambda low, high: 0.0)
+
+
+def hint(stage=Stage.FORWARD, document_id=1):
+    return Hint(document_id, stage, 0, "chat.a")
+
+
+def output(number):
+    return RoundOutput(Stage.FORWARD, -1, number, "p", {}, "said")
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_round_that_took_model_time_is_written_at_once():
+    written, clock = [], Clock()
+    rounds = RoundLog(written.append, clock)
+    clock.now = 0.05
+    rounds.record(output(1))
+    clock.now = 2.05
+    rounds.record(output(2))
+    assert written == [[output(1)], [output(2)]]
+    assert rounds.waiting == []
+
+
+def test_rounds_that_follow_at_once_are_written_together():
+    written, clock = [], Clock()
+    rounds = RoundLog(written.append, clock)
+    clock.now = 0.02
+    rounds.record(output(1))
+    clock.now = 0.04
+    rounds.record(output(2))
+    assert (written, rounds.waiting) == ([], [output(1), output(2)])
+    clock.now = 0.06
+    rounds.record(output(3))
+    assert written == [[output(1), output(2), output(3)]]
+
+
+def test_rounds_that_could_not_be_written_keep_waiting():
+    clock, down = Clock(), [True]
+
+    def write(waiting):
+        if down:
+            raise StoreUnavailable("away")
+
+    rounds = RoundLog(write, clock)
+    clock.now = 1.0
+    with pytest.raises(StoreUnavailable):
+        rounds.record(output(1))
+    assert rounds.waiting == [output(1)]
+    down.clear()
+    rounds.flush()
+    assert rounds.waiting == []
+
+
+def test_a_retryable_error_is_waited_out():
+    errors = [StoreUnavailable("away"), EngineUnavailable("away")]
+
+    def call():
+        if errors:
+            raise errors.pop()
+        return "here"
+
+    assert patiently(call, threading.Event()) == "here"
+
+
+def test_an_error_that_no_retry_can_mend_is_raised_at_once():
+    with pytest.raises(TooLong):
+        patiently(raising(TooLong("x")), threading.Event())
+
+
+def test_after_stop_there_is_one_more_try():
+    stop, tries = threading.Event(), []
+
+    def call():
+        tries.append(1)
+        stop.set()
+        raise StoreUnavailable("away")
+
+    with pytest.raises(StoreUnavailable):
+        patiently(call, stop)
+    assert len(tries) == 2
+
+
+def raising(error):
+    def call(*_, **__):
+        raise error
+
+    return call
+
+
+def test_one_hint_takes_a_document_through_all_its_stages(desk):
+    desk.add_run()
+    desk.advancer().take(hint())
+    assert desk.status() == "done"
+    assert desk.attempts() == ALL_STAGES
+    assert sorted(desk.rounds()) == ALL_ROUNDS
+    assert len(desk.engine.requests) == 7
+
+
+def test_a_stale_hint_changes_nothing(desk):
+    desk.add_run()
+    desk.advancer().take(hint())
+    desk.advancer().take(hint())
+    desk.advancer().take(hint(Stage.SCORE))
+    desk.advancer().take(hint(document_id=99))
+    assert desk.attempts() == ALL_STAGES
+    assert len(desk.engine.requests) == 7
+
+
+def test_a_stage_of_another_queue_is_handed_on(desk):
+    run = desk.add_run()
+    desk.sql("UPDATE runs SET queues_json = :queues", queues='{"forward": "chat.a", "extract": "other"}')
+    nudged = []
+    with_fresh_spec = desk.store
+    with_fresh_spec._specs.clear()
+    desk.advancer(hand_on=lambda: nudged.append(1)).take(hint())
+    assert (desk.store.dossier(1).stage, desk.status(), nudged) == (Stage.EXTRACT, "queued", [1])
+    assert run.id == 1
+
+
+def test_a_worker_asked_to_stop_begins_nothing(desk):
+    desk.add_run()
+    desk.stop.set()
+    desk.advancer().take(hint())
+    assert not desk.advancer().take_next()
+    assert (desk.status(), desk.attempts()) == ("queued", [])
+
+
+def test_a_drain_finishes_the_round_stores_it_and_gives_the_document_back(desk):
+    desk.add_run()
+    desk.engine.before = lambda number: desk.stop.set() if number == 2 else None
+    desk.advancer().take(hint())
+    assert (desk.status(), desk.attempts()) == ("queued", [("forward", "released")])
+    assert desk.rounds() == [("forward", -1, 1), ("forward", -1, 2)]
+    desk.stop.clear()
+    desk.advancer().take(hint())
+    assert desk.status() == "done"
+    assert len(desk.engine.requests) == 7
+
+
+def test_a_drain_after_a_stages_last_round_commits_the_stage(desk):
+    desk.add_run()
+    desk.engine.before = lambda number: desk.stop.set() if number == 3 else None
+    desk.advancer().take(hint())
+    assert (desk.store.dossier(1).stage, desk.status()) == (Stage.EXTRACT, "queued")
+    assert desk.attempts() == [("forward", "committed")]
+
+
+def test_a_lost_lease_stops_the_holder_at_the_next_round(desk):
+    desk.add_run()
+
+    def steal(number):
+        if number == 2:
+            desk.sql("UPDATE documents SET lease_owner = 'w2', attempt = attempt + 1")
+            desk.held.beat()
+
+    desk.engine.before = steal
+    desk.advancer().take(hint())
+    assert len(desk.engine.requests) == 2
+    assert desk.rounds() == []
+    assert desk.status() == "running"
+
+
+def test_a_fenced_commit_writes_nothing(desk):
+    desk.add_run()
+
+    def steal(number):
+        if number == 3:
+            desk.sql("UPDATE documents SET lease_owner = 'w2', attempt = attempt + 1")
+
+    desk.engine.before = steal
+    desk.advancer().take(hint())
+    assert (desk.rounds(), desk.store.dossier(1).english) == ([], None)
+
+
+def test_a_document_that_makes_the_engine_fail_is_tried_again_and_then_fails(desk):
+    desk.add_run()
+    desk.engine.before = raising(EngineError("nan"))
+    for expected in ("queued", "queued", "failed"):
+        desk.sql("UPDATE documents SET not_before = NULL")
+        desk.advancer().take(hint())
+        assert desk.status() == expected
+    assert desk.attempts() == [("forward", "fault"), ("forward", "fault"), ("forward", "failed")]
+    assert desk.store.dossier(1).error_code == "engine"
+
+
+@pytest.mark.parametrize("error", [TooLong("9,000 tokens"), ConfigurationError("no such prompt")])
+def test_what_can_never_succeed_fails_at_once(desk, error):
+    desk.add_run()
+    desk.engine.before = raising(error)
+    desk.advancer().take(hint())
+    assert (desk.status(), desk.store.dossier(1).error_code) == ("failed", error.code)
+
+
+def test_an_error_that_is_not_ours_is_stored_with_its_name(desk, caplog):
+    desk.add_run()
+    desk.engine.before = raising(ZeroDivisionError("ratio"))
+    desk.advancer(max_faults=1).take(hint())
+    dossier = desk.store.dossier(1)
+    assert (dossier.status, dossier.error_code, dossier.error) == ("failed", "unexpected", "ZeroDivisionError: ratio")
+    assert "Traceback" in caplog.text
+
+
+def test_rounds_before_a_failure_are_kept(desk):
+    desk.add_run()
+    desk.engine.before = lambda number: raising(EngineError("nan"))() if number == 3 else None
+    desk.advancer(max_faults=1).take(hint())
+    assert desk.rounds() == [("forward", -1, 1), ("forward", -1, 2)]
+
+
+def test_an_engine_that_is_away_is_waited_for_and_asked_only_what_is_missing(desk):
+    desk.add_run()
+    desk.engine.before = lambda number: raising(EngineUnavailable("away"))() if number in range(3, 30) else None
+    desk.advancer().take(hint())
+    assert (desk.status(), desk.attempts()) == ("done", ALL_STAGES)
+    asked = [len(request.messages) for request in desk.engine.requests[:2]]
+    assert len(desk.engine.requests) == 2 + 27 + 5
+    assert asked[0] < asked[1]
+
+
+def test_an_engine_that_answers_others_but_not_this_document_frees_its_place(desk, monkeypatch):
+    desk.add_run()
+    advancer = desk.advancer()
+
+    def away(number):
+        advancer._answered_at = float("inf")  # as if another thread were being answered
+        raise EngineUnavailable("503")
+
+    desk.engine.before = away
+    advancer.take(hint())
+    assert len(desk.engine.requests) == advance.TRIES_IN_HAND
+    assert desk.attempts() == [("forward", "retry")]
+    assert desk.sql("SELECT status, faults FROM documents") == [("queued", 0)]
+
+
+def test_a_drain_while_the_engine_is_away_gives_the_document_back(desk):
+    desk.add_run()
+
+    def away(number):
+        desk.stop.set()
+        raise EngineUnavailable("away")
+
+    desk.engine.before = away
+    desk.advancer().take(hint())
+    assert desk.attempts() == [("forward", "released")]
+
+
+def test_a_database_that_is_away_for_a_moment_costs_nothing(desk, monkeypatch):
+    desk.add_run()
+    down = [1, 2, 3]
+    real = desk.store.commit_stage
+
+    def commit(*args, **keywords):
+        if down:
+            down.pop()
+            raise StoreUnavailable("away")
+        return real(*args, **keywords)
+
+    monkeypatch.setattr(desk.store, "commit_stage", commit)
+    desk.advancer().take(hint())
+    assert (desk.status(), len(desk.engine.requests)) == ("done", 7)
+
+
+def test_a_drain_while_the_database_is_away_leaves_the_lease_to_run_out(desk, monkeypatch, caplog):
+    desk.add_run()
+
+    def commit(*args, **keywords):
+        desk.stop.set()
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(desk.store, "commit_stage", commit)
+    monkeypatch.setattr(desk.store, "release", raising(StoreUnavailable("away")))
+    desk.advancer().take(hint())
+    assert desk.status() == "running"
+    assert "its lease runs out instead" in caplog.text
+
+
+def test_a_lease_lost_while_failing_is_only_logged(desk, monkeypatch, caplog):
+    desk.add_run()
+    desk.engine.before = raising(EngineError("nan"))
+    monkeypatch.setattr(desk.store, "fail", raising(LeaseLost("gone")))
+    desk.advancer().take(hint())
+    assert "not recorded" in caplog.text
+
+
+def test_the_next_document_is_found_without_a_hint(desk):
+    desk.add_run(documents=2)
+    advancer = desk.advancer()
+    assert [advancer.take_next(), advancer.take_next(), advancer.take_next()] == [True, True, False]
+    assert [desk.status(1), desk.status(2)] == ["done", "done"]
+
+
+def test_documents_of_another_model_are_never_taken(desk):
+    desk.add_run(queue="chat.b")
+    assert not desk.advancer("chat.a").take_next()
+
+
+def test_a_short_text_ends_without_a_model_call(desk):
+    run = desk.add_run(documents=0)
+    from eat_worker.method.document import Document
+
+    desk.store.add_documents(run.id, [Document("x", "de")])
+    desk.advancer().take(hint())
+    assert (desk.status(), desk.engine.requests) == ("skipped", [])
+
+
+def test_a_claim_that_fails_for_good_is_raised(desk, monkeypatch):
+    monkeypatch.setattr(desk.store, "claim", raising(ConfigurationError("wrong")))
+    with pytest.raises(ConfigurationError):
+        desk.advancer().take(hint())
+
+
+def test_a_stop_while_the_database_is_away_ends_the_search(desk, monkeypatch):
+    def claim_next(*_):
+        desk.stop.set()
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(desk.store, "claim_next", claim_next)
+    assert desk.advancer().take_next() is False

