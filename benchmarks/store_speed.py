@@ -37,16 +37,16 @@ from eat_worker.storage.store import Store, open_store
 from eat_worker.storage.tables import BLEU_STATS, COUNTS
 from eat_worker.storage.values import Claim, Run, RunSpec, Scores, StageResult
 
-WORDS = "김철수는 서울에서 열린 국제 회의에 참석해 새로운 연구 결과를 발표했다 그는 어제 부산으로 돌아왔다".split()
+TEXT = "김철수는 서울에서 열린 국제 회의에 참석해 새로운 연구 결과를 발표했다 그는 어제 부산으로 돌아왔다"
 LEASE = 60.0
 
 
 def documents(number: int, seed: int) -> Iterator[Document]:
     """Sentences of 10 to 20 Korean words with two gold entities."""
-    chance = random.Random(seed)
+    chance, words = random.Random(seed), TEXT.split()
     gold = (GoldEntity(0, 3, "PER"), GoldEntity(5, 7, "LOC"))
     for index in range(number):
-        sentence = " ".join(chance.choices(WORDS, k=chance.randint(10, 20)))
+        sentence = " ".join(chance.choices(words, k=chance.randint(10, 20)))
         yield Document(f"{sentence} {index}", "ko", ext_id=f"s-{index}", gold=gold)
 
 

@@ -156,7 +156,7 @@ def main() -> None:
             document = known[ext_id]
             rows.append(record(document, origin))
             spans = [(document.text[entity.start : entity.end], entity.tag) for entity in document.gold or ()]
-            print(origin.lang, ext_id, document.text, spans)  # noqa: T201 - every span is to be looked at
+            print(origin.lang, ext_id, document.text, spans)
         tags = {entity.tag for ext_id in origin.ids for entity in known[ext_id].gold or ()}
         if tags != set(TAGS):
             sys.exit(f"{origin.lang}: the sentences lack {set(TAGS) - tags}")

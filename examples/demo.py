@@ -1,4 +1,4 @@
-"""What `make demo` runs once everything is installed: fetch the weights, annotate the quickstart corpus, look at one sentence.
+"""What `make demo` runs once everything is installed: fetch weights, annotate the quickstart corpus, show a sentence.
 
 Every step is a plain `eat` command, printed before it runs, so that each can be repeated by hand.
 """
@@ -30,7 +30,7 @@ def main() -> int:
     if code not in (0, 3):
         return code
     print("\nOne sentence with everything the model said about it:")
-    eat("show", "ko-1", "--state", str(STATE), quiet_failure=True)
+    eat("show", "ko-klue-ner-v1_dev_00194-wikitree", "--state", str(STATE), quiet_failure=True)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2
     print(f"\nThe demo took {time.monotonic() - started:.0f} s; peak memory of its largest process {peak:.1f} GiB.")
     print(f"Look further:  {EAT} report --dataset klue --state {STATE}    {EAT} show ID --state {STATE}")
@@ -42,8 +42,8 @@ def fetch_weights() -> str | None:
     if eat("model", "pull", QWEN) == 0:
         return QWEN
     print(
-        f"\nWARNING: {QWEN} could not be fetched. Going on with {LAST_RESORT}, which knows English only: the queue, the "
-        "audit trail and the report are real, the annotations will be worthless.\n",
+        f"\nWARNING: {QWEN} could not be fetched. Going on with {LAST_RESORT}, which knows English only: the queue, "
+        "the audit trail and the report are real, the annotations will be worthless.\n",
         file=sys.stderr,
     )
     return LAST_RESORT if eat("model", "pull", LAST_RESORT) == 0 else None

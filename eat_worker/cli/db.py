@@ -50,7 +50,7 @@ def check_command(call: Call) -> None:
 @eat_command("backup", short_help="Write a consistent copy of the database.")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 def backup_command(call: Call, file: Path | None) -> None:
-    """Write a consistent copy of the database to FILE (default: beside it, with the time in its name).
+    """Write a consistent copy of the database to FILE (default: into the state folder, named by the time).
 
     Workers may go on meanwhile. An existing FILE is not overwritten. With --json: {"database", "backup"}.
     """

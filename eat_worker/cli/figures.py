@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from eat_worker.cli.terminal import duration, number, table, visible
+from eat_worker.cli.terminal import duration, fitting, number, table, visible
 from eat_worker.method.document import ALIGNED
 from eat_worker.metrics.summary import Figure
 from eat_worker.runs.reporting import SCORERS, SEED, Report, Row
@@ -30,6 +30,8 @@ COLUMNS = {
     "aligned": "right",
     "s/doc": "right",
 }
+# What a narrow terminal can do without, the first to go first.
+SPARE = ("R", "P", "span", "official", "s/doc", "dataset")
 # A spreadsheet takes a cell that begins so for a formula (CWE-1236).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\x00")
 
@@ -37,7 +39,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\x00")
 def print_report(report: Report, console: Console) -> None:
     """The table, what its figures are, what became of the entities, and the paper's figures on the same corpora."""
     terminal = console.is_terminal
-    console.print(table(COLUMNS, [_cells(row) for row in report.rows], terminal=terminal))
+    _print_figures([_cells(row) for row in report.rows], console)
     console.print(legend(report))
     console.print(table({"run": "left", "lang": "left", "ledger": "left"}, _ledger(report.rows), terminal=terminal))
     published = published_cells(report.rows)
@@ -45,6 +47,16 @@ def print_report(report: Report, console: Console) -> None:
         title = "Published (other models and splits; the corpus and scorer are named)"
         heads = {"corpus": "left", "lang": "left", "system": "left", "F1": "right", "BLEU": "right", "scorer": "left"}
         console.print(table(heads, published, terminal=terminal, title=title))
+
+
+def _print_figures(cells: Sequence[Sequence[str]], console: Console) -> None:
+    kept = fitting(COLUMNS, cells, SPARE, console.width)
+    places = [place for place, name in enumerate(COLUMNS) if name in kept]
+    rows = [[row[place] for place in places] for row in cells]
+    console.print(table({name: COLUMNS[name] for name in kept}, rows, terminal=console.is_terminal))
+    left_out = [name for name in COLUMNS if name not in kept]
+    if left_out:
+        console.print(f"left out for want of width: {', '.join(left_out)}; --csv and --json have everything")
 
 
 def markdown(report: Report) -> str:

@@ -102,7 +102,7 @@ method_options = together(
 worker_options = together(
     setting("lease_seconds", "A worker silent for so long loses its documents.", metavar="S"),
     setting("window", "Documents announced to the broker ahead.", metavar="N"),
-    setting("max_faults", "Crashes a document may cause before it counts as failed.", metavar="N"),
+    setting("max_faults", "Errors a document may cause before it counts as failed.", metavar="N"),
     setting("concurrency", "Documents a worker has in hand; 0 is twice the slots.", metavar="N"),
 )
 

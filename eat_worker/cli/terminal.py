@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -53,12 +54,26 @@ def table(columns: Mapping[str, str], rows: Sequence[Sequence[str]], *, terminal
         title_style="bold",
         pad_edge=False,
         show_edge=False,
+        padding=(0, 1, 0, 0),
     )
     for heading, side in columns.items():
         made.add_column(heading, justify="right" if side == "right" else "left", overflow="fold")
     for row in rows:
         made.add_row(*(Text(placed(cell, terminal=terminal)) for cell in row))
     return made
+
+
+def fitting(columns: Mapping[str, str], rows: Sequence[Sequence[str]], spare: Sequence[str], width: int) -> list[str]:
+    """The headings that fit into `width` cells, those in `spare` left out one by one until they do."""
+    widest = {
+        name: max(cell_len(cell) for cell in (name, *column))
+        for name, column in zip(columns, zip(*rows, strict=True), strict=True)
+    }
+    for name in spare:
+        if sum(widest.values()) + 2 * (len(widest) - 1) <= width:
+            break
+        widest.pop(name)
+    return list(widest)
 
 
 def number(value: float | None, digits: int = 1) -> str:

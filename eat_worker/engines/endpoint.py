@@ -8,43 +8,66 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import httpx
 
 from eat_worker.engines.engine import EngineInfo
+from eat_worker.engines.gate import Gate
 from eat_worker.errors import ConfigurationError, EngineError, EngineUnavailable, TooLong
 from eat_worker.method.constraint import gbnf
 from eat_worker.method.rounds import Request, RoundResult
+from eat_worker.urls import HIDDEN, redact_url
 
 RETRIES = 5
 FIRST_PAUSE = 0.5  # seconds; doubled each time, each pause drawn between 0 and that
 LONGEST_PAUSE = 20.0
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
-_CONTROL = re.compile(r"<\|(?=[\w]+\|>)|<(?=/?tool_call>)")
+# Beginnings of what the chat templates in use write around turns and tools: ChatML and Llama 3 (<|...|>), DeepSeek
+# (fullwidth bars), Gemma, Llama 2 and Mistral.
+_CONTROL = re.compile(
+    r"<(?=[|｜][^|｜<>\n]{1,60}[|｜]>|/?(?:tool_call|tool_response|think|s|bos|eos|pad|unk|start_of_turn|end_of_turn)>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])"
+)
 GRAMMARS = ("none", "llama", "vllm")
 
 
 class Endpoint:
     """One model behind a URL. `grammar` says how the server takes constraints: llama (a `grammar` field), vllm
     (`structured_outputs`), or none. `adapter_model` is the name the server gives the model with the adapter on.
+    `timeout` in seconds per answer; `sleep` waits between tries.
 
     Raises EngineUnavailable when the server does not answer after RETRIES, EngineError on what it refuses.
     """
 
     def __init__(
-        self, url: str, model: str, *, key: str = "", adapter_model: str = "", grammar: str = "none", slots: int, timeout: float
+        self,
+        url: str,
+        model: str,
+        *,
+        key: str = "",
+        adapter_model: str = "",
+        grammar: str = "none",
+        slots: int,
+        timeout: float,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if grammar not in GRAMMARS:
             raise ConfigurationError(f"endpoint_grammar = {grammar!r} is not one of: {', '.join(GRAMMARS)}")
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        limits = httpx.Limits(max_connections=slots, max_keepalive_connections=slots)
         self._http = httpx.Client(
-            base_url=url.rstrip("/"), headers=headers, timeout=httpx.Timeout(timeout, connect=10), limits=limits
+            base_url=_base(url),
+            auth=_bearer(key) if key else None,
+            timeout=httpx.Timeout(timeout, connect=10),
+            limits=httpx.Limits(max_connections=slots, max_keepalive_connections=slots),
         )
+        self._shown, self._key, self._timeout, self._sleep = redact_url(url), key, timeout, sleep
         self._model, self._adapter_model, self._grammar = model, adapter_model, grammar
+        self._room = threading.Semaphore(slots)
+        self._gate = Gate()
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="endpoint")
         self.info = EngineInfo("endpoint", model, slots, constrained=grammar != "none", detail={"grammar": grammar})
 
@@ -53,39 +76,22 @@ class Endpoint:
         return self._pool.submit(self.ask, request)
 
     def ask(self, request: Request) -> RoundResult:
-        """The server's greedy answer. Raises TooLong, EngineError or EngineUnavailable."""
-        body, neutralised = self._body(request)
-        started = time.monotonic()
-        reply = self._post(body)
-        seconds = time.monotonic() - started
-        try:
-            choice, usage = reply["choices"][0], reply.get("usage") or {}
-            text = choice["message"]["content"] or ""
-        except (KeyError, IndexError, TypeError) as error:
-            raise EngineError(f"the model server's answer has no message: {str(reply)[:200]}") from error
-        cached = ((usage.get("prompt_tokens_details") or {}).get("cached_tokens")) or 0
-        spoken = ((choice.get("logprobs") or {}).get("content")) or []
-        return RoundResult(
-            text=text,
-            prompt_tokens=usage.get("prompt_tokens", 0),
-            cached_tokens=cached,
-            generated_tokens=usage.get("completion_tokens", 0),
-            seconds=seconds,
-            finish_reason="length" if choice.get("finish_reason") == "length" else "stop",
-            logprob=sum(token["logprob"] for token in spoken) if spoken else None,
-            flags=("control_tokens_neutralised",) if neutralised else (),
-        )
+        """The server's greedy answer. Raises TooLong, ConfigurationError, EngineError or EngineUnavailable."""
+        with self._gate.passing():
+            body, neutralised = self._body(request)
+            reply, seconds = self._post(body)
+            return _result(reply, seconds, ("control_tokens_neutralised",) if neutralised else ())
 
     def close(self) -> None:
         """Close the connections; requests under way are answered first."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._http.close()
+        if self._gate.close():
+            self._pool.shutdown()
+            self._http.close()
 
     def _body(self, request: Request) -> tuple[dict[str, Any], bool]:
-        contents = [_CONTROL.sub("< ", message.content) for message in request.messages]
+        """What is sent, and whether some text was changed for it."""
         messages = [
-            {"role": message.role, "content": content}
-            for message, content in zip(request.messages, contents, strict=True)
+            {"role": message.role, "content": _CONTROL.sub(r"\g<0> ", message.content)} for message in request.messages
         ]
         body: dict[str, Any] = {
             "model": self._adapter_model if request.adapter and self._adapter_model else self._model,
@@ -95,42 +101,106 @@ class Endpoint:
             "logprobs": True,
         }
         if request.constraint is not None:
-            grammar = gbnf(request.constraint)
-            body |= {"grammar": grammar} if self._grammar == "llama" else {"structured_outputs": {"grammar": grammar}}
-        changed = any(content != message.content for content, message in zip(contents, request.messages, strict=True))
+            body |= self._bound(gbnf(request.constraint))
+        changed = any(sent["content"] != told.content for sent, told in zip(messages, request.messages, strict=True))
         return body, changed
 
-    def _post(self, body: dict[str, Any]) -> dict[str, Any]:
-        pause, trouble = FIRST_PAUSE, ""
+    def _bound(self, grammar: str) -> dict[str, Any]:
+        if self._grammar == "none":
+            raise ConfigurationError("this endpoint is not set up to bind answers to the text; set endpoint_grammar")
+        return {"grammar": grammar} if self._grammar == "llama" else {"structured_outputs": {"grammar": grammar}}
+
+    def _post(self, body: dict[str, Any]) -> tuple[dict[str, Any], float]:
+        """The server's answer and the seconds it took, tried again while it is busy or away."""
+        pause, trouble, asked = FIRST_PAUSE, "", 0.0
         for attempt in range(RETRIES):
             if attempt:
-                time.sleep(random.uniform(0, pause))
-                pause = min(2 * pause, LONGEST_PAUSE)
+                self._sleep(asked + random.uniform(0, pause))
+                pause, asked = min(2 * pause, LONGEST_PAUSE), 0.0
             try:
-                reply = self._http.post("/v1/chat/completions", json=body)
+                with self._room:
+                    started = time.monotonic()
+                    reply = self._http.post("/v1/chat/completions", json=body)
+                    seconds = time.monotonic() - started
+            except httpx.ReadTimeout as error:  # asking again would make the server do the same work twice
+                raise EngineUnavailable(
+                    f"the model server {self._shown} gave no answer within {self._timeout:g} s"
+                ) from error
             except httpx.TransportError as error:
                 trouble = f"{type(error).__name__}: {error}"
                 continue
-            if reply.status_code in _BUSY:
-                trouble = f"{reply.status_code} {reply.text[:200]}"
-                pause = max(pause, _asked_to_wait(reply))
-                continue
-            return self._read(reply)
-        raise EngineUnavailable(f"the model server {self._http.base_url} does not answer: {trouble}")
+            except (httpx.HTTPError, ValueError) as error:  # ValueError: the text has half a character in it
+                raise EngineError(f"the request cannot be sent: {type(error).__name__}: {error}") from error
+            if reply.status_code not in _BUSY:
+                return self._read(reply), seconds
+            trouble, asked = self._quoted(reply), _asked_to_wait(reply)
+        raise EngineUnavailable(f"the model server {self._shown} does not answer: {trouble}")
 
     def _read(self, reply: httpx.Response) -> dict[str, Any]:
+        said = self._quoted(reply)
         if reply.is_success:
             try:
                 return dict(reply.json())
-            except ValueError as error:
-                raise EngineError(f"the model server's answer is not JSON: {reply.text[:200]}") from error
-        if reply.status_code == httpx.codes.BAD_REQUEST and "context" in reply.text.lower():
-            raise TooLong(f"the model server refused the prompt: {reply.text[:200]}")
-        if reply.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            raise ConfigurationError("the model server refused the key; set endpoint_key_file")
-        raise EngineError(f"the model server refused the request: {reply.status_code} {reply.text[:200]}")
+            except (TypeError, ValueError) as error:
+                raise EngineError(f"the model server's answer is not a JSON object: {said}") from error
+        match reply.status_code:
+            case httpx.codes.BAD_REQUEST if "context" in reply.text.lower():
+                raise TooLong(f"the model server refused the prompt: {said}")
+            case httpx.codes.UNAUTHORIZED | httpx.codes.FORBIDDEN:
+                raise ConfigurationError("the model server refused the key; set endpoint_key_file")
+            case httpx.codes.NOT_FOUND:
+                raise ConfigurationError(f"check endpoint_url and endpoint_model: {self._shown} says {said}")
+        raise EngineError(f"the model server refused the request: {said}")
+
+    def _quoted(self, reply: httpx.Response) -> str:
+        text = reply.text.replace(self._key, HIDDEN) if self._key else reply.text
+        return f"{reply.status_code} {text[:200]}"
+
+
+def _base(url: str) -> httpx.URL:
+    """The server's address, with or without the /v1 that many write behind it."""
+    try:
+        base = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ConfigurationError("endpoint_url is not a URL") from error
+    if base.scheme not in ("http", "https") or not base.host:
+        raise ConfigurationError(f"endpoint_url = {redact_url(url)} does not begin with http:// or https://")
+    return base.copy_with(path=base.path.rstrip("/").removesuffix("/v1"))
+
+
+def _bearer(key: str) -> Callable[[httpx.Request], httpx.Request]:
+    """The key on every request; a plain header would give way to a user name in the URL."""
+
+    def sign(request: httpx.Request) -> httpx.Request:
+        request.headers["Authorization"] = f"Bearer {key}"
+        return request
+
+    return sign
 
 
 def _asked_to_wait(reply: httpx.Response) -> float:
     value = reply.headers.get("retry-after", "")
-    return min(float(value), LONGEST_PAUSE) if value.isdigit() else 0.0
+    return min(float(value), LONGEST_PAUSE) if value.isdecimal() else 0.0
+
+
+def _result(reply: dict[str, Any], seconds: float, flags: tuple[str, ...]) -> RoundResult:
+    try:
+        choice, usage = reply["choices"][0], reply.get("usage") or {}
+        text = choice["message"]["content"] or ""
+        spoken = (choice.get("logprobs") or {}).get("content") or []
+        if not isinstance(text, str):
+            raise TypeError("the content is no text")
+        cut = choice.get("finish_reason") == "length"
+        return RoundResult(
+            text=text.rstrip("\ufffd") if cut else text,  # an answer may be cut within a character
+            prompt_tokens=usage.get("prompt_tokens") or 0,
+            cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
+            generated_tokens=usage.get("completion_tokens") or 0,
+            seconds=seconds,
+            finish_reason="length" if cut else "stop",
+            logprob=sum(token["logprob"] for token in spoken) if spoken else None,
+            flags=flags,
+        )
+    except (AttributeError, KeyError, IndexError, TypeError) as error:
+        fields = ", ".join(sorted(reply))
+        raise EngineError(f"the model server's answer has no message ({fields}): {error!r}") from error

@@ -1,16 +1,15 @@
 """The embedded engine: llama.cpp in this process, any GGUF model, many chats at once over its slots.
 
-Knows the server's requests and slots; knows no prompt and no corpus. Prompts go in as token ids: the model's own chat
-template is rendered around placeholders, its pieces are tokenised with control tokens and the contents without, so no
-text of a corpus can forge a turn.
+Knows the server's requests and how its slots are filled; knows no prompt and no corpus. On a CPU prefill is most of the
+bill: a chat goes on in the slot that holds it, and what all chats of a kind begin with is computed once, kept in a file
+and restored from there.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -20,14 +19,22 @@ from typing import Any
 
 import httpx
 
+from eat_worker.engines.chat_template import ChatTemplate
 from eat_worker.engines.engine import EngineInfo
+from eat_worker.engines.gate import Gate
+from eat_worker.engines.scratch import Scratch
 from eat_worker.engines.slots import Slot, Slots
 from eat_worker.errors import ConfigurationError, EngineError, TooLong
 from eat_worker.method.constraint import gbnf
-from eat_worker.method.rounds import Message, Request, RoundResult
+from eat_worker.method.rounds import Request, RoundResult
 
-_HOLE = "\ue000{}\ue001"  # private-use characters no chat template writes
-_WORTH_SAVING = 48  # tokens; a shorter shared beginning is prefilled faster than it is restored
+log = logging.getLogger(__name__)
+
+_THREADS = 256  # of `submit`: chats that wait for a slot must not keep out the one whose slot it is
+_WORTH_SAVING = 48  # tokens; a shorter shared beginning is computed faster than it is restored
+_AT_ONCE = 60  # tokens of a prompt computed in one go; from 64 on llama.cpp's attention sums in another order, and an
+# answer would depend on how much of its prompt the slot happened to hold
+_KEPT = 32  # files of shared beginnings, tens of kilobytes per token
 
 
 class LlamaCpp:
@@ -37,19 +44,27 @@ class LlamaCpp:
     """
 
     def __init__(self, model: Path, *, adapter: Path | None, threads: int, slots: int, context: int) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="eat-llamacpp-"))
-        self._server = _start(model, adapter, threads, slots, context, self._folder)
-        self._http = httpx.Client(base_url=self._server.listening_address, timeout=120)
+        self._scratch = Scratch()
+        try:
+            self._server = _start(
+                model, adapter, threads=threads, slots=slots, context=context, folder=self._scratch.path
+            )
+        except BaseException:
+            self._scratch.close()
+            raise
+        # trust_env: a proxy for the world outside must not get what goes to this process itself.
+        self._http = httpx.Client(base_url=self._server.listening_address, timeout=120, trust_env=False)
         self._http.headers["Authorization"] = f"Bearer {_KEY}"
+        self._template = ChatTemplate(self._post)
         self._slots = Slots(slots)
-        self._pool = ThreadPoolExecutor(slots, thread_name_prefix="llamacpp")
+        self._gate = Gate()
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="llamacpp")
         self._context = context
         self._has_adapter = adapter is not None
-        self._skeletons: dict[tuple[str, ...], list[list[int]]] = {}
-        self._tokens: dict[str, list[int]] = {}
-        self._saved: set[str] = set()
+        self._saved: dict[str, None] | None = {}  # names of files, longest unused first; None: this model has none
         self._saving = threading.Lock()
-        self.info = EngineInfo("llamacpp", model.name, slots, constrained=True, detail={"threads": threads})
+        detail = {"threads": threads, "context": context}
+        self.info = EngineInfo("llamacpp", model.name, slots, constrained=True, detail=detail)
 
     def submit(self, request: Request) -> Future[RoundResult]:
         """The answer to come; see `ask`."""
@@ -57,113 +72,104 @@ class LlamaCpp:
 
     def ask(self, request: Request) -> RoundResult:
         """The greedy answer. Raises TooLong when prompt and answer do not fit the context, EngineError otherwise."""
-        ids = self._encode(request.messages, self._slots.answers_of(request.session), prompt=True)
-        if len(ids) + request.limits.max_new_tokens > self._context:
-            raise TooLong(
-                f"{len(ids)} prompt tokens and {request.limits.max_new_tokens} for the answer do not fit "
-                f"the context of {self._context}"
-            )
-        adapter = request.adapter and self._has_adapter
-        with self._slots.borrow(request.session, ids, adapter, last=request.last) as slot:
-            self._warm(slot, self._encode(request.messages[: request.shared], {}, prompt=False), ids, adapter)
-            return self._complete(slot, ids, request, adapter)
+        with self._gate.passing():
+            ids, shared = self._template.encode(request.messages, request.shared)
+            if len(ids) + request.limits.max_new_tokens > self._context:
+                raise TooLong(
+                    f"{len(ids)} prompt tokens and {request.limits.max_new_tokens} for the answer do not fit "
+                    f"the context of {self._context}"
+                )
+            adapter = request.adapter and self._has_adapter
+            with self._slots.borrow(request.session, ids, adapter, last=request.last) as slot:
+                return self._complete(slot, ids, shared, request, adapter)
 
     def close(self) -> None:
-        """Stop the server and remove its scratch folder."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._http.close()
-        del self._server
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Stop the server and remove its files; requests under way are answered first."""
+        if self._gate.close():
+            self._pool.shutdown()
+            self._http.close()
+            del self._server
+            self._scratch.close()
 
-    def _complete(self, slot: Slot, ids: list[int], request: Request, adapter: bool) -> RoundResult:
-        body = self._body(slot, ids, adapter, max_tokens=request.limits.max_new_tokens, logprobs=1)
-        if request.constraint is not None:
-            body["grammar"] = gbnf(request.constraint)
+    def _complete(self, slot: Slot, ids: list[int], shared: int, request: Request, adapter: bool) -> RoundResult:
+        grammar = {} if request.constraint is None else {"grammar": gbnf(request.constraint)}
         batch = self._slots.busy()
         started = time.monotonic()
-        reply = self._call(body)
+        computed = self._warm(slot, ids[:shared], adapter)
+        reply = self._run(slot, ids, adapter, max_tokens=request.limits.max_new_tokens, logprobs=1, **grammar)
         seconds = time.monotonic() - started
         choice, timings = reply["choices"][0], reply["timings"]
         spoken = (choice.get("logprobs") or {}).get("content") or []
-        answer_ids = [token["id"] for token in spoken]
-        text = choice["text"]
-        slot.held, slot.adapter = [*ids, *answer_ids], adapter
-        slot.answers[text] = answer_ids
+        # The last token of an answer was chosen and not read any more.
+        slot.held = [*ids, *(token["id"] for token in spoken[:-1])]
+        cut = choice["finish_reason"] == "length"
         return RoundResult(
-            text=text,
+            # An answer may be cut within a character.
+            text=choice["text"].rstrip("\ufffd") if cut else choice["text"],
             prompt_tokens=len(ids),
-            cached_tokens=int(timings["cache_n"]),
+            cached_tokens=max(0, int(timings["cache_n"]) - computed),
             generated_tokens=int(timings["predicted_n"]),
             seconds=seconds,
-            finish_reason="length" if choice["finish_reason"] == "length" else "stop",
+            finish_reason="length" if cut else "stop",
             batch_size=batch,
             logprob=sum(token["logprob"] for token in spoken) if spoken else None,
         )
 
-    def _body(self, slot: Slot, ids: list[int], adapter: bool, **more: Any) -> dict[str, Any]:
+    def _run(self, slot: Slot, ids: Sequence[int], adapter: bool, **more: Any) -> dict[str, Any]:
         lora = [{"id": 0, "scale": 1.0 if adapter else 0.0}] if self._has_adapter else []
-        return {"prompt": ids, "id_slot": slot.index, "cache_prompt": True, "temperature": 0, "lora": lora, **more}
-
-    def _call(self, body: dict[str, Any]) -> dict[str, Any]:
-        reply = self._server.handle_completions(body)
+        body = {"prompt": ids, "id_slot": slot.index, "cache_prompt": True, "temperature": 0, "lora": lora, **more}
+        try:
+            reply = self._server.handle_completions(body)
+        except (RuntimeError, ValueError) as error:
+            raise EngineError(f"llama.cpp failed: {error}") from error
         if "error" in reply:
             raise EngineError(f"llama.cpp refused the request: {reply['error'].get('message', reply['error'])}")
+        slot.adapter = adapter
         return dict(reply)
 
-    def _warm(self, slot: Slot, shared: list[int], ids: list[int], adapter: bool) -> None:
-        """Put the beginning that all chats of this kind share into the slot: prefilled once, then restored from disk."""
-        if len(shared) < _WORTH_SAVING or slot.shares(ids, adapter) >= len(shared) or shared != ids[: len(shared)]:
-            return
+    def _warm(self, slot: Slot, shared: list[int], adapter: bool) -> int:
+        """Put the beginning that all chats of this kind share into the slot; how many tokens were computed for it.
+
+        It is computed once and restored from a file afterwards.
+        """
+        if len(shared) < _WORTH_SAVING or slot.shares(shared, adapter) == len(shared):
+            return 0
         name = hashlib.sha256(f"{adapter}{shared}".encode()).hexdigest()[:32]
-        with self._saving:  # the second chat of a kind waits for the first to have prefilled it
+        with self._saving:  # the second chat of a kind waits for the first to have computed it
+            if self._saved is None:
+                return 0
             if name not in self._saved:
-                self._call(self._body(slot, shared, adapter, max_tokens=0))
-                self._slot_action(slot, "save", name)
-                self._saved.add(name)
-            else:
-                self._slot_action(slot, "restore", name)
-        slot.held, slot.adapter = list(shared), adapter
+                computed = int(self._run(slot, shared, adapter, max_tokens=0)["timings"]["prompt_n"])
+                self._file_action(slot, "save", name)
+                return computed
+            if (
+                slot.adapter != adapter
+            ):  # llama.cpp empties a slot whose adapter changes: change it while it is worthless
+                self._run(slot, shared[:1], adapter, max_tokens=0)
+            self._file_action(slot, "restore", name)
+            return 0
 
-    def _slot_action(self, slot: Slot, action: str, name: str) -> None:
-        self._post(f"/slots/{slot.index}?action={action}", {"filename": name})
-
-    def _encode(self, messages: Sequence[Message], answers: dict[str, list[int]], *, prompt: bool) -> list[int]:
-        """Token ids of a chat; `prompt` adds the opening of the answer. Answers keep the ids they were spoken with."""
-        roles = (*(message.role for message in messages), *(("assistant",) if prompt else ()))
-        pieces = self._skeleton(roles)
-        ids = list(pieces[0])
-        for at, message in enumerate(messages):
-            spoken = answers.get(message.content) if message.role == "assistant" else None
-            ids += spoken if spoken is not None else self._tokenise(message.content, control=False)
-            if at + 1 < len(roles):
-                ids += pieces[at + 1]
-        return ids
-
-    def _skeleton(self, roles: tuple[str, ...]) -> list[list[int]]:
-        """The chat template's own tokens: before the first content, between contents, after the last."""
-        if roles not in self._skeletons:
-            messages = [{"role": role, "content": _HOLE.format(at)} for at, role in enumerate(roles)]
-            rest = self._post("/apply-template", {"messages": messages, "add_generation_prompt": False})["prompt"]
-            pieces = []
-            for at in range(len(roles)):
-                piece, hole, rest = rest.partition(_HOLE.format(at))
-                if not hole:
-                    raise ConfigurationError("the model's chat template drops messages; use an instruct model")
-                pieces.append(self._tokenise(piece, control=True))
-            self._skeletons[roles] = pieces
-        return self._skeletons[roles]
-
-    def _tokenise(self, text: str, *, control: bool) -> list[int]:
-        key = f"{control:d}{text}"
-        if key not in self._tokens:
-            reply = self._post("/tokenize", {"content": text, "add_special": False, "parse_special": control})
-            if len(self._tokens) > 4096:  # corpus sentences come once, prompts again and again
-                self._tokens.clear()
-            self._tokens[key] = list(reply["tokens"])
-        return self._tokens[key]
+    def _file_action(self, slot: Slot, action: str, name: str) -> None:
+        """Save or restore; a model whose state cannot be kept so is computed anew in every slot from then on."""
+        assert self._saved is not None
+        try:
+            self._post(f"/slots/{slot.index}?action={action}", {"filename": name})
+        except EngineError as error:
+            log.warning("shared beginnings of prompts are computed again for every chat: %s", error)
+            self._saved = None
+            return
+        self._saved.pop(name, None)
+        self._saved[name] = None
+        if len(self._saved) > _KEPT:
+            oldest = next(iter(self._saved))
+            del self._saved[oldest]
+            (self._scratch.path / oldest).unlink(missing_ok=True)
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        reply = self._http.post(path, json=body)
+        try:
+            reply = self._http.post(path, json=body)
+        except (httpx.HTTPError, ValueError) as error:  # ValueError: the text has half a character in it
+            raise EngineError(f"llama.cpp: {path}: {type(error).__name__}: {error}") from error
         if reply.status_code != httpx.codes.OK:
             raise EngineError(f"llama.cpp: {path}: {reply.status_code} {reply.text[:300]}")
         return dict(reply.json())
@@ -172,7 +178,7 @@ class LlamaCpp:
 _KEY = secrets.token_urlsafe(24)  # the server listens on loopback; nothing else on this machine may use it
 
 
-def _start(model: Path, adapter: Path | None, threads: int, slots: int, context: int, folder: Path) -> Any:
+def _start(model: Path, adapter: Path | None, *, threads: int, slots: int, context: int, folder: Path) -> Any:
     try:
         import xllamacpp
     except ModuleNotFoundError as error:
@@ -182,6 +188,7 @@ def _start(model: Path, adapter: Path | None, threads: int, slots: int, context:
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
     params.n_parallel, params.n_ctx = slots, slots * context
+    params.n_ubatch = _AT_ONCE
     params.slot_save_path = f"{folder}/"
     params.slot_prompt_similarity = 0.0
     params.cache_ram_mib = 0  # slots are chosen here; a second cache would hold the same states again
@@ -193,9 +200,10 @@ def _start(model: Path, adapter: Path | None, threads: int, slots: int, context:
         cpu.poll = 0  # waiting threads sleep: on a shared machine spinning costs the others ten times over
     if adapter is not None:
         lora = xllamacpp.CommonAdapterLoraInfo()
-        lora.path, lora.scale = str(adapter), 1.0
+        lora.path, lora.scale = str(adapter), 0.0  # off, as `Slot.adapter` begins
         params.lora_adapters = [lora]
     try:
         return xllamacpp.Server(params)
     except RuntimeError as error:
-        raise ConfigurationError(f"{model}: llama.cpp cannot load it: {error}") from error
+        files = f"{model} with {adapter}" if adapter else str(model)
+        raise ConfigurationError(f"{files}: llama.cpp cannot load it; its own words are on stderr ({error})") from error

@@ -3,17 +3,18 @@
 The script is JSONL. A line with `text` says what the sentence is in English, which entities it has and where:
     {"text": "...", "english": "...", "entities": [["Seoul", "LOC", "서울"]]}
 A line with `fault` says which request goes wrong: {"fault": "error", "at": 3} fails the third request, "text": "..."
-instead of "at" every request about that sentence. Faults: error, unavailable, too_long, empty, loop, refuse, crash (the process
-dies as by kill -9), and sleep (with "seconds"). A sentence the table lacks is answered by simple rules, so that any
-corpus runs: its translation is itself, its entities are its capitalised words. Knows prompts by the variables they were filled with.
+instead of "at" every request about sentences with these words. Faults: error, unavailable, too_long, empty, loop,
+refuse, crash (the process dies as by kill -9), and sleep (with "seconds"). A sentence the table lacks is answered by
+simple rules, so that any corpus runs: its translation is itself, its entities are its capitalised words. Knows what a
+request is about by its stage and variables; knows no prompt's wording.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,13 +25,17 @@ from typing import Any
 import orjson
 
 from eat_worker.engines.engine import EngineInfo
+from eat_worker.engines.gate import Gate
 from eat_worker.errors import ConfigurationError, EngineError, EngineUnavailable, TooLong
 from eat_worker.method.constraint import NO_NAMES, REFUSAL
-from eat_worker.method.rounds import Request, RoundResult, SpanConstraint
+from eat_worker.method.document import Stage
+from eat_worker.method.rounds import ListConstraint, Request, RoundResult
 
 FAULTS = ("error", "unavailable", "too_long", "empty", "loop", "refuse", "crash", "sleep")
 _NAME = re.compile(r"\b[A-Z][\w-]*(?: [A-Z][\w-]*)*")
-_ASKED = re.compile(r'"([^"\n]*)"|English phrase: ([^\n]+)')
+_SHAPE = (
+    'needs {"text", "english", "entities": [[english words, tag, words of the text], ...]} or {"fault", "at" or "text"}'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +47,48 @@ class Sentence:
     entities: tuple[tuple[str, str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong, with which request: the one of number `at`, or those about a sentence that has `text` in it."""
+
+    kind: str
+    at: int | None
+    text: str | None
+    seconds: float
+
+    def strikes(self, number: int, sentences: tuple[str, ...]) -> bool:
+        """Whether this fault is for request `number`, which is about these sentences."""
+        return number == self.at if self.text is None else any(self.text in sentence for sentence in sentences)
+
+    def happen(self) -> str | None:
+        """Raise, end the process or wait; or the text that the model says instead of its answer."""
+        match self.kind:
+            case "error":
+                raise EngineError("scripted fault")
+            case "unavailable":
+                raise EngineUnavailable("scripted fault: the model server does not answer")
+            case "too_long":
+                raise TooLong("scripted fault: the text does not fit the context")
+            case "crash":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "sleep":
+                time.sleep(self.seconds)
+        return {"empty": "", "loop": "and so on " * 200, "refuse": "I cannot help with that."}.get(self.kind)
+
+
 class Scripted:
-    """Answers each Request by looking its sentence up in the script. Raises ConfigurationError on a malformed script."""
+    """Answers each Request from the script. Raises ConfigurationError on a malformed one."""
 
     def __init__(self, script: Path | None, *, slots: int) -> None:
-        self._by_text: dict[str, Sentence] = {}
-        self._by_english: dict[str, Sentence] = {}
-        self._faults: list[Mapping[str, Any]] = []
-        for line in _lines(script):
-            if "fault" in line:
-                self._faults.append(line)
-            else:
-                self._learn(Sentence(line["text"], line["english"], tuple(map(tuple, line.get("entities", [])))))
-        self._asked = 0
-        self._lock = threading.Lock()
+        lines = list(_lines(script))
+        sentences = [line for line in lines if isinstance(line, Sentence)]
+        self._by_text = {sentence.text: sentence for sentence in sentences}
+        self._by_english = {sentence.english: sentence for sentence in sentences}
+        self._faults = [line for line in lines if isinstance(line, Fault)]
+        self._numbers = itertools.count(1)
+        self._gate = Gate()
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="scripted")
-        name = script.name if script else "rules"
-        self.info = EngineInfo("scripted", name, slots, constrained=True, detail={})
-
-    def _learn(self, sentence: Sentence) -> None:
-        self._by_text[sentence.text] = sentence
-        self._by_english[sentence.english] = sentence
+        self.info = EngineInfo("scripted", script.name if script else "rules", slots, constrained=True, detail={})
 
     def submit(self, request: Request) -> Future[RoundResult]:
         """The answer to come."""
@@ -70,63 +96,54 @@ class Scripted:
 
     def ask(self, request: Request) -> RoundResult:
         """The scripted answer. Raises what the script's faults say."""
-        with self._lock:
-            self._asked += 1
-            number = self._asked
-        prompt = request.messages[-1].content
-        said = "\n".join(message.content for message in request.messages[request.shared :])
-        fault = next((fault for fault in self._faults if _strikes(fault, number, said)), None)
-        text = _suffer(fault) if fault else None
-        if text is None:
-            text = self._answer(request, prompt, said)
-        words = len(text.split())
+        with self._gate.passing():
+            text, english = request.variables.get("text", ""), request.variables.get("english", "")
+            sentence = self._by_text.get(text) or self._by_english.get(english)
+            about = (text, english, sentence.text if sentence else "")
+            number = next(self._numbers)
+            fault = next((fault for fault in self._faults if fault.strikes(number, about)), None)
+            answer = fault.happen() if fault else None
+            if answer is None:
+                answer = _answer(request, sentence)
+        asked = sum(len(message.content.split()) for message in request.messages[request.shared :])
+        words = len(answer.split())
         finish = "length" if words > request.limits.max_new_tokens else "stop"
-        return RoundResult(text, len(said.split()), 0, words, finish_reason=finish, logprob=0.0)
+        return RoundResult(answer, asked, 0, words, finish_reason=finish, logprob=0.0)
 
     def close(self) -> None:
         """Answer what is under way, then stop."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _answer(self, request: Request, prompt: str, said: str) -> str:
-        sentence = self._sentence_in(said)
-        entities = sentence.entities if sentence else ()
-        if isinstance(request.constraint, SpanConstraint):
-            return self._words_for(entities, prompt, "".join(request.constraint.units))
-        if request.constraint is not None:
-            return "\n".join(f"{words} = {english} ({tag})" for english, tag, words in entities) or NO_NAMES
-        system = request.messages[0].content if request.messages[0].role == "system" else ""
-        if "find named entities" in system:
-            return self._named(sentence, prompt, direct="any language" in system)
-        asked = _ASKED.search(prompt)
-        if asked and sentence:
-            return self._words_for(entities, prompt, sentence.text)
-        if "English sentence: " in said:
-            return sentence.text if sentence else _after_label(said)
-        return sentence.english if sentence else _after_label(said)
-
-    def _words_for(self, entities: tuple[tuple[str, str, str], ...], prompt: str, text: str) -> str:
-        asked = _ASKED.search(prompt)
-        wanted = (asked[1] or asked[2]) if asked else ""
-        known = next((words for english, _, words in entities if english == wanted and words in text), None)
-        return known or (wanted if wanted and wanted in text else REFUSAL)
-
-    def _named(self, sentence: Sentence | None, prompt: str, *, direct: bool) -> str:
-        if sentence is None:
-            found = [(match.group(), "LOC") for match in _NAME.finditer(_after_label(prompt))]
-        else:
-            found = [(words if direct else english, tag) for english, tag, words in sentence.entities]
-        return " ".join(f"({tag}, {words})" for words, tag in found) or NO_NAMES
-
-    def _sentence_in(self, said: str) -> Sentence | None:
-        """The sentence a chat is about: what follows a label at a line's beginning."""
-        for line in said.splitlines():
-            _, colon, rest = line.partition(": ")
-            if colon and (found := self._by_text.get(rest) or self._by_english.get(rest)):
-                return found
-        return None
+        if self._gate.close():
+            self._pool.shutdown()
 
 
-def _lines(script: Path | None) -> Iterator[dict[str, Any]]:
+def _answer(request: Request, sentence: Sentence | None) -> str:
+    """What the table says in this stage; without a sentence, what the rules say."""
+    about = request.variables
+    entities = sentence.entities if sentence else ()
+    match request.stage:
+        case Stage.FORWARD if isinstance(request.constraint, ListConstraint):
+            in_order = sorted(entities, key=lambda entity: about["text"].find(entity[2]))
+            return "\n".join(f"{words} = {english} ({tag})" for english, tag, words in in_order) or NO_NAMES
+        case Stage.FORWARD:
+            return sentence.english if sentence else about["text"]
+        case Stage.EXTRACT:
+            named = [(english, tag) for english, tag, _ in entities] if sentence else _capitalised(about["english"])
+        case Stage.DIRECT:
+            named = [(words, tag) for _, tag, words in entities] if sentence else _capitalised(about["text"])
+        case Stage.BACKWARD:
+            wanted, text = about["words"], about["text"]
+            known = next((words for english, _, words in entities if english == wanted and words in text), None)
+            return known or (wanted if wanted in text else REFUSAL)
+        case _:
+            return sentence.text if sentence else about["english"]
+    return " ".join(f"({tag}, {words})" for words, tag in named) or NO_NAMES
+
+
+def _capitalised(sentence: str) -> list[tuple[str, str]]:
+    return [(match.group(), "LOC") for match in _NAME.finditer(sentence)]
+
+
+def _lines(script: Path | None) -> Iterator[Sentence | Fault]:
     if script is None:
         return
     try:
@@ -137,37 +154,43 @@ def _lines(script: Path | None) -> Iterator[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            value = orjson.loads(line)
+            yield _line(orjson.loads(line))
         except orjson.JSONDecodeError as error:
             raise ConfigurationError(f"{script}:{number}: not JSON: {error}") from error
-        known = isinstance(value, dict) and (value.get("fault") in FAULTS or {"text", "english"} <= value.keys())
-        if not known:
-            raise ConfigurationError(f"{script}:{number}: needs text and english, or a fault of: {', '.join(FAULTS)}")
-        yield value
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigurationError(f"{script}:{number}: {_SHAPE}: {error}") from error
 
 
-def _strikes(fault: Mapping[str, Any], number: int, said: str) -> bool:
-    return fault.get("at") == number or ("text" in fault and fault["text"] in said)
+def _line(value: Any) -> Sentence | Fault:
+    if not isinstance(value, dict):
+        raise TypeError("no object")
+    return _fault(value) if "fault" in value else _sentence(value)
 
 
-def _suffer(fault: Mapping[str, Any]) -> str | None:
-    """What a fault does: raises, ends the process, waits, or the text it makes the model say."""
-    kind = fault["fault"]
-    if kind == "error":
-        raise EngineError("scripted fault")
-    if kind == "unavailable":
-        raise EngineUnavailable("scripted fault: the model server does not answer")
-    if kind == "too_long":
-        raise TooLong("scripted fault: the text does not fit the context")
-    if kind == "crash":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if kind == "sleep":
-        time.sleep(float(fault.get("seconds", 1.0)))
-        return None
-    return {"empty": "", "loop": "and so on " * 200, "refuse": "I cannot help with that."}[kind]
+def _sentence(value: Mapping[str, Any]) -> Sentence:
+    _only(value, "text", "english", "entities")
+    entities = tuple((_word(english), _word(tag), _word(words)) for english, tag, words in value.get("entities", []))
+    return Sentence(_word(value["text"]), _word(value["english"]), entities)
 
 
-def _after_label(said: str) -> str:
-    """The words after the last `label: ` of a prompt."""
-    labelled = [line.partition(": ")[2] for line in said.splitlines() if ": " in line]
-    return labelled[-1] if labelled else said
+def _fault(value: Mapping[str, Any]) -> Fault:
+    _only(value, "fault", "at", "text", "seconds")
+    if value["fault"] not in FAULTS:
+        raise ValueError(f"{value['fault']!r} is no fault; there are: {', '.join(FAULTS)}")
+    if ("at" in value) == ("text" in value):
+        raise ValueError("either `at` or `text` says when")
+    at, text = value.get("at"), value.get("text")
+    if at is not None and (type(at) is not int or at < 1):
+        raise ValueError("`at` counts requests from 1")
+    return Fault(value["fault"], at, None if text is None else _word(text), float(value.get("seconds", 1.0)))
+
+
+def _only(value: Mapping[str, Any], *known: str) -> None:
+    if unknown := sorted(value.keys() - set(known)):
+        raise ValueError(f"unknown: {', '.join(unknown)}")
+
+
+def _word(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-GRACE = 2.0  # seconds a slot waits for the next round of its chat before another chat may take it
+GRACE = 0.5  # seconds a slot waits for the next round of its chat before another chat may take it
 
 
 @dataclass(slots=True)
@@ -25,7 +25,6 @@ class Slot:
     session: str | None = None
     busy: bool = False
     used_at: float = 0.0
-    answers: dict[str, list[int]] = field(default_factory=dict)  # answer text -> its token ids, for this session
 
     def shares(self, ids: Sequence[int], adapter: bool) -> int:
         """How many leading tokens of `ids` this slot holds already."""
@@ -52,13 +51,7 @@ class Slots:
                 slot.used_at = self._clock()
                 if last:
                     slot.session = None
-                    slot.answers = {}
                 self._free.notify_all()
-
-    def answers_of(self, session: str) -> dict[str, list[int]]:
-        """The token ids of the answers given in this session, while its slot still holds them."""
-        with self._free:
-            return next((slot.answers for slot in self._slots if slot.session == session), {})
 
     def busy(self) -> int:
         """How many slots are answering now."""
@@ -71,8 +64,6 @@ class Slots:
                 if slot is not None:
                     break
                 self._free.wait(GRACE / 4)
-            if slot.session != session:
-                slot.answers = {}
             slot.session = session
             slot.busy = True
             return slot

@@ -105,9 +105,11 @@ class Advancer:
         queues: Collection[str],
         max_faults: int,
         hand_on: Callable[[], None] = lambda: None,
+        give_up: Callable[[EatError], None] = lambda _: None,
     ) -> None:
         self.queues = frozenset(queues)
         self.hand_on = hand_on
+        self._give_up = give_up
         self._store = store
         self._tools = tools
         self._held = held
@@ -148,6 +150,11 @@ class Advancer:
             log.info("dropped: %s", error, extra=_about(claim))
         except Draining:
             self._give_back(claim, rounds)
+        except ConfigurationError as error:
+            # A wrong key or an engine that cannot do what the run asks is this worker's fault: no document pays for it.
+            log.error("this worker cannot go on: %s", error, extra=_about(claim))
+            self._give_back(claim, rounds, reason=str(error))
+            self._give_up(error)
         except Exception as error:  # noqa: BLE001  # stored with the document and logged, whatever it is
             if self._held.stop.is_set() and _is_retryable(error):
                 self._give_back(claim, rounds)
@@ -195,11 +202,11 @@ class Advancer:
     def _write(self, claim: Claim, waiting: Sequence[RoundOutput]) -> None:
         patiently(lambda: self._store.add_rounds(claim, waiting), self._held.stop)
 
-    def _give_back(self, claim: Claim, rounds: RoundLog) -> None:
+    def _give_back(self, claim: Claim, rounds: RoundLog, reason: str = "the worker was asked to stop") -> None:
         """Store what is known and free the document at once. Where that fails its lease runs out instead."""
         try:
             rounds.flush()
-            self._store.release(claim, reason="the worker was asked to stop")
+            self._store.release(claim, reason=reason)
         except EatError as error:
             log.warning("not given back, its lease runs out instead: %s", error, extra=_about(claim))
 
@@ -207,7 +214,7 @@ class Advancer:
         """Store the error with the document; it is tried again until it has used up its faults."""
         known, retryable = isinstance(error, EatError), _is_retryable(error)
         log.warning("%s: %s", type(error).__name__, error, extra=_about(claim), exc_info=not known)
-        hopeless = isinstance(error, TooLong | ConfigurationError)  # the same again, however often it is asked
+        hopeless = isinstance(error, TooLong)  # the same again, however often it is asked
         try:
             rounds.flush()
             patiently(

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 from threading import Thread
 
 from celery import Celery
 from celery.app.trace import setup_worker_optimizations
 from celery.worker import state
+from kombu.asynchronous import set_event_loop
 
-from eat_worker.errors import BrokerUnavailable
+from eat_worker.errors import EatError
 from eat_worker.jobs.advance import Advancer
 from eat_worker.jobs.app import open_app
 from eat_worker.jobs.broker import Broker
@@ -23,7 +25,11 @@ from eat_worker.jobs.stopping import Stop
 from eat_worker.jobs.tasks import register
 from eat_worker.storage.store import Store
 
+log = logging.getLogger(__name__)
+
 QUIET = ("celery.app.trace", "celery.worker.strategy")  # two lines per message that say nothing about documents
+FIRST_RETRY_SECONDS = 0.5
+LONGEST_RETRY_SECONDS = 30.0
 
 
 def consume(
@@ -31,28 +37,45 @@ def consume(
 ) -> None:
     """Serve the advancer's queues with `concurrency` threads until `stop`.
 
-    Raises BrokerUnavailable when Celery gives up by itself.
+    Celery's worker is started again when it ends by itself: closing a connection that broke at the wrong moment ends
+    it, and the engine, loaded for minutes, must not go with it.
     """
-    app = open_app(broker.url)
-    register(app, advancer.take)
-    publisher = HintPublisher(app)
+    publisher = HintPublisher(open_app(broker.url))
     dispatcher = Dispatcher(store, publisher, queues=advancer.queues, window=window, revive=broker.revive)
     advancer.hand_on = dispatcher.nudge
+    for noisy in QUIET:
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    Thread(target=_stop_celery_after, args=(stop,), name="eat-celery-stop", daemon=True).start()
+    longest = FIRST_RETRY_SECONDS
     with dispatcher:
-        _run_celery(app, sorted(advancer.queues), concurrency, f"eat@{worker}", stop)
+        while _run_celery(broker.url, advancer, concurrency, f"eat@{worker}", stop):
+            pause = random.uniform(0, longest)
+            longest = min(2 * longest, LONGEST_RETRY_SECONDS)
+            log.warning("Celery's worker ended by itself; starting it again in %.1f s", pause)
+            stop.event.wait(pause)
+            _revive(broker)
     publisher.close()
 
 
-def _run_celery(app: Celery, queues: list[str], concurrency: int, node: str, stop: Stop) -> None:
+def _run_celery(url: str, advancer: Advancer, concurrency: int, node: str, stop: Stop) -> bool:
     """Celery's worker in the main thread, with threads as its pool: an engine must never be forked.
 
-    Returns when every task under way has returned.
+    Returns when every task under way has returned; True when it ended without being asked to.
     """
-    for noisy in QUIET:
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    state.reset_state()
+    state.should_stop = state.should_terminate = None
+    if stop.event.is_set():  # asked after the state was cleared, or before: both are seen here
+        return False
+    set_event_loop(None)  # the last one's is closed
+    app = open_app(url)
+    register(app, advancer.take)
     setup_worker_optimizations(app, node)
-    state.should_stop = None
-    controller = app.WorkController(
+    _controller(app, sorted(advancer.queues), concurrency, node).start()
+    return not stop.event.is_set()
+
+
+def _controller(app: Celery, queues: list[str], concurrency: int, node: str) -> Celery.WorkController:
+    return app.WorkController(
         hostname=node,
         pool_cls="threads",
         concurrency=concurrency,
@@ -60,12 +83,15 @@ def _run_celery(app: Celery, queues: list[str], concurrency: int, node: str, sto
         without_mingle=True,
         without_gossip=True,
     )
-    Thread(target=_stop_celery_after, args=(stop,), name="eat-celery-stop", daemon=True).start()
-    controller.start()
-    if not stop.event.is_set():
-        raise BrokerUnavailable("Celery's worker ended by itself; the log above says why")
 
 
 def _stop_celery_after(stop: Stop) -> None:
     stop.event.wait()
     state.should_stop = os.EX_OK  # what Celery's own handler of SIGTERM does; its loop looks at it every second
+
+
+def _revive(broker: Broker) -> None:
+    try:
+        broker.revive()
+    except EatError as error:
+        log.warning("%s", error)

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import Thread
 
+from eat_worker.jobs.advance import patiently
 from eat_worker.jobs.broker import NONE, broker_url, use_broker
 from eat_worker.jobs.crew import Crew
 from eat_worker.jobs.stopping import Stop
@@ -102,7 +103,7 @@ def _follow(
     while not stop.event.wait(pause):
         check()
         began = time.monotonic()
-        counts = count_documents(store, run_ids)
+        counts = patiently(lambda: count_documents(store, run_ids), stop.event)
         on_progress(counts)
         if not counts.open or counts.ended == counts.total:
             return
@@ -134,3 +135,4 @@ def _threads(settings: Settings, stop: Stop) -> Iterator[Callable[[], None]]:
         finally:
             stop.request()
             thread.join()
+        check()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from eat_worker.method.document import Alignment, Document
 from eat_worker.metrics.bleu import sentence_bleu
 from eat_worker.metrics.entropy import entropy_loss
 from eat_worker.metrics.f1 import CHARACTER_LANGUAGES, Counts, micro, official, span_counts, token_strict
-from eat_worker.method.document import Alignment, Document
 from eat_worker.storage.values import Scores
 
 
 def score(document: Document, alignments: Sequence[Alignment], back_translation: str | None) -> Scores:
-    """Scores of one document against its gold; counts are None without gold, BLEU and L_e without a back-translation."""
+    """Scores of one document; counts are None without gold, BLEU and L_e without a back-translation."""
     by_scorer = _by_scorer(document, alignments)
     bleu = sentence_bleu(back_translation, document.text, document.lang) if back_translation is not None else None
     return Scores(

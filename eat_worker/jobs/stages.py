@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from eat_worker.engines.engine import ChatEngine
-from eat_worker.engines.loading import open_engine
+from eat_worker.engines.loading import CANNOT_BIND, open_engine
+from eat_worker.errors import ConfigurationError
 from eat_worker.jobs.scoring import score
 from eat_worker.method.annotate import thought_of
 from eat_worker.method.backward import align
@@ -65,13 +66,16 @@ def run_stage(
 ) -> StageResult:
     """Do the claimed stage, asking only rounds that are not recorded yet.
 
-    `may_continue` is called before every round and raises when this worker must stop or has lost the document.
+    `may_continue` is called before every round and raises when this worker must stop or has lost the document. Raises
+    ConfigurationError when the run binds answers to the text and this engine cannot.
     """
 
     def ask(request: Request) -> RoundResult:
         may_continue()
         return tools.engine.ask(request)
 
+    if claim.config.constrained and not tools.engine.info.constrained:
+        raise ConfigurationError(CANNOT_BIND)
     said = said_by_key(claim.rounds)
     work = _Work(claim, prompt_set(claim.config.prompts), str(claim.document_id), ask, said, record)
     return _STAGES[claim.stage](work)

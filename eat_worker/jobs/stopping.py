@@ -13,6 +13,8 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from eat_worker.errors import EatError
+
 log = logging.getLogger(__name__)
 
 # Set by `jobs.local` for the workers it starts: they drain when that process is gone, whatever ended it.
@@ -30,6 +32,7 @@ class Stop:
     def __init__(self, at_once: Callable[[], None] = lambda: None) -> None:
         self.event = threading.Event()
         self.signal: int | None = None
+        self.error: EatError | None = None
         self.at_once = at_once
         self._before: dict[int, Any] = {}
         self._reader, self._writer = os.pipe()
@@ -58,6 +61,11 @@ class Stop:
 
     def request(self) -> None:
         """Stop as after a first signal."""
+        self.event.set()
+
+    def fail(self, error: EatError) -> None:
+        """Stop because no document can succeed here: a wrong key, an engine that cannot do what a run asks."""
+        self.error = self.error or error
         self.event.set()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:

@@ -14,17 +14,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from eat_worker.engines.loading import engine_identity
+from eat_worker.engines.loading import served_queues
+from eat_worker.errors import StoreUnavailable
 from eat_worker.jobs import stages
 from eat_worker.jobs.advance import Advancer
 from eat_worker.jobs.broker import NONE, Broker, broker_url, use_broker
 from eat_worker.jobs.held import Heartbeat, Held
 from eat_worker.jobs.pool import Pool
 from eat_worker.jobs.stopping import Stop
-from eat_worker.method.document import Stage
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store, open_store
-from eat_worker.storage.values import queue_of
 
 log = logging.getLogger(__name__)
 
@@ -66,13 +65,13 @@ def open_station(settings: Settings, stop: Stop, name: str | None = None) -> Ite
     """Open the store and the engine and keep leases alive while the block lasts. Raises as `serve`."""
     with ExitStack() as stack:
         store = stack.enter_context(open_store(settings.database))
-        queues = engine_identity(settings).queues
         tools = stages.open_tools(settings)
         stack.callback(tools.close)
         held = Held(store, name or worker_name(), settings.lease_seconds, stop.event)
+        stop.at_once = held.release_all
         stack.enter_context(Heartbeat(held))
-        served = {queue_of(queues, stage) for stage in Stage}
-        advancer = Advancer(store, tools, held, queues=served, max_faults=settings.max_faults)
+        served = served_queues(settings)
+        advancer = Advancer(store, tools, held, queues=served, max_faults=settings.max_faults, give_up=stop.fail)
         log.info("serving %s", ", ".join(sorted(served)), extra={"worker": held.worker})
         yield Station(settings, store, held, advancer, stop)
 
@@ -89,13 +88,14 @@ def serve(settings: Settings, *, name: str | None = None, until: Callable[[Store
         # Before the engine, which takes long: a broker that does not answer is told at once.
         broker = None if broker_url(settings) == NONE else stack.enter_context(use_broker(settings))
         station = stack.enter_context(open_station(settings, stop, name))
-        stop.at_once = station.held.release_all
         if until is not None:
             stack.enter_context(_polled(until, station))
         if broker is None:
             station.work_without_broker()
         else:
             station.work_with(broker)
+    if stop.error is not None:
+        raise stop.error
     if stop.signal is not None:
         sys.stderr.write(f"{RESUME}\n")
     return stop.exit_code
@@ -112,7 +112,12 @@ def _polled(until: Callable[[Store], bool], station: Station) -> Iterator[None]:
 
     def poll() -> None:
         while not station.stop.event.wait(UNTIL_SECONDS):
-            if until(station.store):
+            try:
+                ended = until(station.store)
+            except StoreUnavailable as error:
+                log.warning("asked again later: %s", error)
+                continue
+            if ended:
                 station.stop.request()
 
     thread = threading.Thread(target=poll, name="eat-until", daemon=True)

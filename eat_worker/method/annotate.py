@@ -26,7 +26,9 @@ class Annotation:
     rounds: list[RoundOutput] = field(default_factory=list)
 
 
-def annotate(document: Document, ask: Ask, config: MethodConfig, *, session: str, said: Said | None = None) -> Annotation:
+def annotate(
+    document: Document, ask: Ask, config: MethodConfig, *, session: str, said: Said | None = None
+) -> Annotation:
     """The entities of one document, with everything on the way there (eqs. 1-7).
 
     A sentence below two characters is skipped, not sent to the model. Raises what `ask` raises.

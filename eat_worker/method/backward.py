@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from eat_worker.method.config import MethodConfig
-from eat_worker.method.constraint import REFUSAL, span_of
+from eat_worker.method.constraint import REFUSAL, places_of, span_of
 from eat_worker.method.document import ALIGNED, Alignment, Document, EnglishEntity, Outcome, RoundOutput, Span, Stage
 from eat_worker.method.forward import Listed, listed_names
 from eat_worker.method.languages import language
-from eat_worker.method.matching import Match, covers_too_much, match, matcher, overlaps, trimmed
+from eat_worker.method.matching import Match, Matcher, covers_too_much, match, matcher, overlaps
+from eat_worker.method.phrases import trimmed
 from eat_worker.method.prompts import ROUND_NAMES, PromptSet
-from eat_worker.method.rounds import Ask, Limits, Message, Round, Said, converse
+from eat_worker.method.rounds import Ask, Limits, Message, Round, Said, SpanConstraint, converse
 from eat_worker.method.views import fold
 
 Record = Callable[[RoundOutput], None]
@@ -54,24 +55,31 @@ def align(
     `thought` is the answer of the forward chat's thinking round, empty when there was none.
     """
     task = Task(document, listed_names(thought), config, prompts, session)
-    if config.alignment == "constrained":
-        return tuple(_constrained(task, entities, ask, said, record))
-    return tuple(_free(task, entities, ask, said, record))
+    usable = [entity for entity in entities if entity.fault is None]
+    work = _constrained if config.alignment == "constrained" else _free
+    ledger = work(task, usable, _Chat(task, ask, said, record))
+    faults = {entity.index: Alignment(entity, entity.fault) for entity in entities if entity.fault is not None}
+    return tuple((ledger | faults)[entity.index] for entity in entities)
 
 
-def _constrained(
-    task: Task, entities: Sequence[EnglishEntity], ask: Ask, said: Said, record: Record
-) -> Iterator[Alignment]:
-    chat = _Chat(task, ask, said, record)
+def _constrained(task: Task, entities: Sequence[EnglishEntity], chat: _Chat) -> dict[int, Alignment]:
+    """What is sure without the model takes its words first; the model is asked about the rest, in order."""
+    ledger: dict[int, Alignment] = {}
     taken: list[Span] = []
     for entity in entities:
-        if entity.fault is not None:
-            yield Alignment(entity, entity.fault)
-            continue
-        found = _without_model(task, entity, taken) or _bound(chat, entity, taken)
-        if found.span is not None:
-            taken.append(found.span)
-        yield found
+        if (sure := _without_model(task, entity, taken)) is not None:
+            ledger[entity.index] = _noted(sure, taken)
+    asked = [entity for entity in entities if entity.index not in ledger]
+    for entity in asked:
+        found = _bound(chat, entity, taken, last=entity is asked[-1])
+        ledger[entity.index] = _noted(found, taken)
+    return ledger
+
+
+def _noted(found: Alignment, taken: list[Span]) -> Alignment:
+    if found.span is not None:
+        taken.append(found.span)
+    return found
 
 
 def _without_model(task: Task, entity: EnglishEntity, taken: Sequence[Span]) -> Alignment | None:
@@ -93,37 +101,41 @@ def _known_words(task: Task, entity: EnglishEntity) -> Iterator[tuple[str, str]]
 
 
 class _Chat:
-    """The one alignment chat of a sentence: each entity's question follows the answers for those before it."""
+    """The one alignment chat of a sentence: each entity's question follows the answers for those before it.
+
+    `words_of_text` is what a bound answer can be.
+    """
 
     def __init__(self, task: Task, ask: Ask, said: Said, record: Record) -> None:
         self.task = task
         self._ask, self._said, self._record = ask, said, record
         lang = language(task.document.lang)
-        self._language, self._characters = lang.name, lang.by_characters
+        self._language = lang.name
+        self.words_of_text = span_of(task.document.text, characters=lang.by_characters)
         self._opening = task.prompts.opening(Stage.BACKWARD, language=lang.name)
         self._history: list[Message] = list(self._opening)
 
-    def bound_answer(self, entity: EnglishEntity, number: int) -> RoundOutput:
+    def bound_answer(self, entity: EnglishEntity, number: int, *, last: bool) -> RoundOutput:
         """The words of the text that mean the entity, or the refusal: the answer cannot be anything else."""
         text = self.task.document.text
         name = "next" if len(self._history) > len(self._opening) and number == 1 else "final"
         prompt = self.task.prompts.prompt(Stage.BACKWARD, name, language=self._language, text=text, words=entity.words)
         limits = Limits(self.task.config.final_tokens)
-        return self._one(entity, Round(number, prompt, limits, span_of(text, characters=self._characters)))
+        return self._one(entity, Round(number, prompt, limits, self.words_of_text), last=last)
 
-    def free_answer(self, entity: EnglishEntity, number: int, name: str) -> RoundOutput:
+    def free_answer(self, entity: EnglishEntity, number: int, name: str, *, last: bool) -> RoundOutput:
         """What the model says in one free round about the entity."""
         prompt = self.task.prompts.prompt(
             Stage.BACKWARD, name, language=self._language, text=self.task.document.text, words=entity.words
         )
         tokens = self.task.config.final_tokens if name == "final" else self.task.config.locate_tokens
-        return self._one(entity, Round(number, prompt, Limits(tokens)))
+        return self._one(entity, Round(number, prompt, Limits(tokens)), last=last)
 
     def start_again(self) -> None:
         """Forget what was said about other entities (the released code aligns each entity in a chat of its own)."""
         self._history = list(self._opening)
 
-    def _one(self, entity: EnglishEntity, round_: Round) -> RoundOutput:
+    def _one(self, entity: EnglishEntity, round_: Round, *, last: bool) -> RoundOutput:
         outputs = converse(
             self._history,
             [round_],
@@ -134,7 +146,7 @@ class _Chat:
             said=self._said,
             shared=len(self._opening),
             adapter=str(Stage.BACKWARD) in self.task.config.adapter_stages,
-            last=False,
+            last=last,
         )
         output = next(outputs)
         self._record(output)
@@ -142,64 +154,57 @@ class _Chat:
         return output
 
 
-def _bound(chat: _Chat, entity: EnglishEntity, taken: Sequence[Span], number: int = 1) -> Alignment:
-    output = chat.bound_answer(entity, number)
-    found = _placed(output, chat.task.document.text, taken)
-    confidence = math.exp(output.logprob) if output.logprob is not None else None
+def _bound(chat: _Chat, entity: EnglishEntity, taken: Sequence[Span], number: int = 1, *, last: bool) -> Alignment:
+    output = chat.bound_answer(entity, number, last=last)
+    found = _placed(output, chat.words_of_text, chat.task.document.text, taken)
+    # A sum of rounded logarithms may lie a hair above zero.
+    confidence = math.exp(min(output.logprob, 0.0)) if output.logprob is not None else None
     return Alignment(entity, found.outcome, found.span, "constrained", output.output, confidence)
 
 
-def _placed(output: RoundOutput, text: str, taken: Sequence[Span]) -> Match:
+def _placed(output: RoundOutput, words: SpanConstraint, text: str, taken: Sequence[Span]) -> Match:
     """Where a constrained answer stands: it is in the text by construction, so only its place is looked up."""
     answer = output.output
     if answer == REFUSAL and REFUSAL not in text:
         return Match(Outcome.REFUSED)
     if output.finish_reason == "length":
         return Match(Outcome.TRUNCATED)
-    at = text.find(answer) if answer else -1
-    occupied = False
-    while at >= 0:
-        span = trimmed(Span(at, at + len(answer)), text)
-        if span is not None and not overlaps(span, taken):
-            return Match(Outcome.TOO_LONG) if covers_too_much(span, text) else Match(Outcome.EXACT, span)
-        occupied = occupied or span is not None
-        at = text.find(answer, at + 1)
-    return Match(Outcome.AMBIGUOUS if occupied else Outcome.EMPTY)
+    places = list(places_of(answer, words.units))
+    spans = [span for place in places if (span := trimmed(place, text)) is not None]
+    free = next((span for span in spans if not overlaps(span, taken)), None)
+    if free is not None:
+        return Match(Outcome.TOO_LONG) if covers_too_much(free, text) else Match(Outcome.EXACT, free)
+    if spans:
+        return Match(Outcome.AMBIGUOUS)
+    return Match(Outcome.EMPTY if places or not answer.strip() else Outcome.NOT_FOUND)
 
 
-def _free(task: Task, entities: Sequence[EnglishEntity], ask: Ask, said: Said, record: Record) -> Iterator[Alignment]:
-    chat = _Chat(task, ask, said, record)
+def _free(task: Task, entities: Sequence[EnglishEntity], chat: _Chat) -> dict[int, Alignment]:
+    """Each entity in a chat of its own; only with `free+constrained` is the final answer bound to the text."""
     find = matcher(task.config.matcher)
-    names = ROUND_NAMES[Stage.BACKWARD, task.config.rounds]
-    bound_final = task.config.alignment == "free+constrained"
+    *thinking, final = ROUND_NAMES[Stage.BACKWARD, task.config.rounds]
+    ledger: dict[int, Alignment] = {}
     taken: list[Span] = []
     for entity in entities:
-        if entity.fault is not None:
-            yield Alignment(entity, entity.fault)
-            continue
         chat.start_again()
-        for number, name in enumerate(names[:-1], 1):
-            chat.free_answer(entity, number, name)
-        if bound_final:
-            found = _bound(chat, entity, taken, len(names))
+        for number, name in enumerate(thinking, 1):
+            chat.free_answer(entity, number, name, last=False)
+        number, last = len(thinking) + 1, entity is entities[-1]
+        if task.config.alignment == "free+constrained":
+            found = _bound(chat, entity, taken, number, last=last)
         else:
-            found = _looked_up(chat.free_answer(entity, len(names), names[-1]), entity, find, task.document.text, taken)
-        if found.span is not None:
-            taken.append(found.span)
-        yield found
+            answer = chat.free_answer(entity, number, final, last=last)
+            found = _looked_up(answer, entity, find, task.document.text, taken)
+        ledger[entity.index] = _noted(found, taken)
+    return ledger
 
 
 def _looked_up(
-    output: RoundOutput,
-    entity: EnglishEntity,
-    find: Callable[[str, str, Sequence[Span]], Match],
-    text: str,
-    taken: Sequence[Span],
+    output: RoundOutput, entity: EnglishEntity, find: Matcher, text: str, taken: Sequence[Span]
 ) -> Alignment:
+    answer = output.output.strip()
+    if answer.strip(".").upper() == REFUSAL and REFUSAL not in text:
+        return Alignment(entity, Outcome.REFUSED, via="free", answer=answer)
     found = find(output.output, text, taken)
-    outcome = found.outcome
-    if outcome not in ALIGNED and output.finish_reason == "length":
-        outcome = Outcome.TRUNCATED
-    elif outcome not in ALIGNED and output.output.strip().strip(".").upper() == REFUSAL:
-        outcome = Outcome.REFUSED
-    return Alignment(entity, outcome, found.span, "free", output.output.strip())
+    cut_off = found.outcome not in ALIGNED and output.finish_reason == "length"
+    return Alignment(entity, Outcome.TRUNCATED if cut_off else found.outcome, found.span, "free", answer)

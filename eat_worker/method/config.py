@@ -19,13 +19,17 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "extractor": ("chat",),
 }
 
+CHAT_STAGES = tuple(str(stage) for stage in Stage if stage not in (Stage.SCORE, Stage.DONE))
+"""Stages in which a model is asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class MethodConfig:
     """What a run asks of the method. Raises ConfigurationError on a value outside CHOICES.
 
     `think` is bound when the thinking round may only list words of the text (prompt sets that list names), and free as
-    in the paper; `alignment` says the same of the backward rounds. `adapter_stages` are the stages in which the fine-tuned weights are on. Token limits bound each round's answer.
+    in the paper; `alignment` says the same of the backward rounds. `adapter_stages` are the stages in which the
+    fine-tuned weights are on. Token limits bound each round's answer.
     """
 
     method: str = "eat"
@@ -50,6 +54,14 @@ class MethodConfig:
             if value not in choices:
                 allowed = ", ".join(map(str, choices))
                 raise ConfigurationError(f"{name} = {value!r} is not one of: {allowed}")
+        unknown = [stage for stage in self.adapter_stages if stage not in CHAT_STAGES]
+        if unknown:
+            raise ConfigurationError(f"adapter_stages: {unknown[0]!r} is not one of: {', '.join(CHAT_STAGES)}")
+        if not self.tags or not all(self.tags):
+            raise ConfigurationError("tags: name at least one tag, such as PER,LOC,ORG")
+        for name in ("think_tokens", "translate_tokens", "extract_tokens", "locate_tokens", "final_tokens"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} = {getattr(self, name)} must be at least 1")
 
     @property
     def constrained(self) -> bool:

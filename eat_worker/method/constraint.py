@@ -7,18 +7,18 @@ llama.cpp and guided servers take it as a GBNF grammar, a logits processor asks 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
+from eat_worker.method.document import Span
 from eat_worker.method.rounds import Constraint, ListConstraint, SpanConstraint
+from eat_worker.method.views import segments
 
 REFUSAL = "NONE"  # of a span
 NO_NAMES = "none"  # of a list
 _LONGEST_NAME = 40  # characters of an English name in a list
 _NOT_IN_NAME = "\n=()"
-_UNIT = re.compile(r"\s+|\w+|[^\w\s]", re.UNICODE)
-_MARKED = re.compile(r".[\u0300-\u036f\u3099\u309a\u1160-\u11ff]*", re.DOTALL)
 
 
 def units_of(text: str, *, characters: bool) -> tuple[str, ...]:
@@ -27,8 +27,30 @@ def units_of(text: str, *, characters: bool) -> tuple[str, ...]:
     `characters`: one character with its marks each (languages whose words have no spaces or carry particles);
     otherwise words, punctuation marks and runs of white space.
     """
-    pattern = _MARKED if characters else _UNIT
-    return tuple(pattern.findall(text))
+    pieces = [text[start:end] for start, end in segments(text)]
+    if characters:
+        return tuple(pieces)
+    units: list[str] = []
+    before = ""
+    for piece in pieces:
+        kind = "space" if piece[0].isspace() else "word" if piece[0].isalnum() or piece[0] == "_" else ""
+        if kind and kind == before:
+            units[-1] += piece
+        else:
+            units.append(piece)
+        before = kind
+    return tuple(units)
+
+
+def places_of(answer: str, units: Sequence[str]) -> Iterator[Span]:
+    """Where `answer` is a run of whole units of the text, from the left: "Po" is not at home in "Poland"."""
+    bounds = {0, *accumulate(map(len, units))}
+    text = "".join(units)
+    at = text.find(answer) if answer else -1
+    while at >= 0:
+        if at in bounds and at + len(answer) in bounds:
+            yield Span(at, at + len(answer))
+        at = text.find(answer, at + 1)
 
 
 def span_of(text: str, *, characters: bool, refusal: str | None = REFUSAL) -> SpanConstraint:
@@ -67,7 +89,12 @@ def graph_of(constraint: Constraint) -> Graph:
 
 def _begins_answer(unit: str) -> bool:
     # No name begins with white space or a closing mark.
-    return not unit.isspace() and (unit[0].isalnum() or unit[0] in "\"'“«「『《(（")
+    return unit[0].isalnum() or unit[0] in "\"'“„«「『《(（"
+
+
+def _is_listable(unit: str) -> bool:
+    # A line of the list is one name: its words can hold neither a line break nor the sign between words and name.
+    return "\n" not in unit and "=" not in unit
 
 
 def _span_graph(constraint: SpanConstraint) -> Graph:
@@ -86,15 +113,15 @@ def _list_graph(constraint: ListConstraint) -> Graph:
         tags = tuple(range(line + 1, line + 1 + len(constraint.tags)))
         later = at + 1 < len(units)
         stop = () if unit.isspace() else (equals,)
-        graph[words] = Node(unit, 0, (*stop, *((words + width,) if later else ())), False)
+        further = (words + width,) if later and _is_listable(units[at + 1]) else ()
+        graph[words] = Node(unit, 0, (*stop, *further), False)
         graph[equals] = Node(" = ", 0, (name,), False)
         graph[name] = Node("", _LONGEST_NAME, (bracket,), False)
         graph[bracket] = Node(" (", 0, tags, False)
         for number, tag in zip(tags, constraint.tags, strict=True):
             graph[number] = Node(f"{tag})", 0, (line,) if later else (), True)
-        following = (words + width,) if later and _begins_answer(units[at + 1]) else ()
         # Skipping ahead costs one step per unit: the graph stays linear in the length of the text.
-        graph[line] = Node("\n", 0, (*following, *((_skip(at + 1, len(units), width),) if later else ())), False)
+        graph[line] = Node("\n", 0, (_skip(at + 1, len(units), width),) if later else (), False)
     for at in range(1, len(units)):
         here = (1 + at * width,) if _begins_answer(units[at]) else ()
         further = (_skip(at + 1, len(units), width),) if at + 1 < len(units) else ()
@@ -131,23 +158,37 @@ def gbnf(constraint: Constraint) -> str:
 
 
 def _living(graph: Graph) -> Graph:
-    """The graph without nodes from which no answer can end: a grammar must not lead into them."""
-    while True:
-        living = {
-            number: Node(node.words, node.run, tuple(next_ for next_ in node.after if next_ in graph), node.ends)
-            for number, node in graph.items()
-        }
-        kept = {number: node for number, node in living.items() if node.after or node.ends or number == 0}
-        if len(kept) == len(graph):
-            return kept
-        graph = kept
+    """The graph without nodes that no answer reaches or from which none can end: a grammar must not lead into them."""
+    before: dict[int, list[int]] = {}
+    for number, node in graph.items():
+        for next_ in node.after:
+            before.setdefault(next_, []).append(number)
+    ending = _reached([number for number, node in graph.items() if node.ends], lambda number: before.get(number, ()))
+    reached = _reached([0], lambda number: [next_ for next_ in graph[number].after if next_ in ending])
+    return {
+        number: Node(node.words, node.run, tuple(next_ for next_ in node.after if next_ in reached), node.ends)
+        for number, node in graph.items()
+        if number in reached
+    }
+
+
+def _reached(begin: Iterable[int], onward: Callable[[int], Iterable[int]]) -> set[int]:
+    """All nodes on the way from `begin`, those included."""
+    open_ = list(begin)
+    found = set(open_)
+    while open_:
+        fresh = [number for number in onward(open_.pop()) if number not in found]
+        found.update(fresh)
+        open_ += fresh
+    return found
 
 
 def _escaped(text: str) -> str:
     return "".join(_ESCAPES.get(char, char) for char in text)
 
 
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "[": "\\[", "]": "\\]"}
+# Brackets need none inside quotation marks, and guided servers refuse an escape they do not know.
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 State = tuple[int, int]
 """(node, characters of it already said)"""
@@ -161,7 +202,8 @@ class Automaton:
 
     def start(self) -> frozenset[State]:
         """The states before the first character."""
-        return frozenset((number, 0) for number in self._reach(0))
+        silent = {(0, 0)} if self._graph[0].ends else set()
+        return frozenset({(number, 0) for number in self._reach(0)} | silent)
 
     def advance(self, states: frozenset[State], said: str) -> frozenset[State]:
         """The states after `said`; empty when the constraint does not allow it."""
@@ -176,9 +218,8 @@ class Automaton:
     def _step(self, state: State, char: str) -> list[State]:
         node = self._graph[state[0]]
         steps = []
-        if node.run and state[1] < node.run and char not in _NOT_IN_NAME:
-            steps.append((state[0], state[1] + 1))
-        elif state[1] < len(node.words) and node.words[state[1]] == char:
+        goes_on = state[1] < node.run and char not in _NOT_IN_NAME
+        if goes_on or node.words[state[1] : state[1] + 1] == char:
             steps.append((state[0], state[1] + 1))
         if self._complete(state):
             steps += [
@@ -197,13 +238,9 @@ class Automaton:
 
     def _reach(self, number: int) -> list[int]:
         """The nodes that say something, reached from `number` without saying anything."""
-        found, open_, seen = [], [number], {number}
-        while open_:
-            node = self._graph[at := open_.pop()]
-            if node.words or node.run:
-                found.append(at)
-            else:
-                fresh = [next_ for next_ in node.after if next_ not in seen]
-                seen.update(fresh)
-                open_ += fresh
-        return found
+        found = _reached([number], lambda at: () if self._speaks(at) else self._graph[at].after)
+        return [at for at in found if self._speaks(at)]
+
+    def _speaks(self, number: int) -> bool:
+        node = self._graph[number]
+        return bool(node.words or node.run)

@@ -6,6 +6,7 @@ No translation, no alignment chat; the words of the answer are looked up in the 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.document import Alignment, Document, Outcome, RoundOutput, Span, Stage
@@ -47,5 +48,7 @@ def placed_entities(answer: str, document: Document, config: MethodConfig) -> tu
         found = find(entity.words, document.text, taken)
         if found.span is not None:
             taken.append(found.span)
-        ledger.append(Alignment(entity, found.outcome, found.span, "direct", entity.words))
+        # There is no translation here for the words to stand in or to be missing from.
+        named = replace(entity, span=None, fault=None)
+        ledger.append(Alignment(named, found.outcome, found.span, "direct", entity.words))
     return tuple(ledger)

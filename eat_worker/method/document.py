@@ -85,7 +85,7 @@ class EnglishEntity:
     """What the extractor named: words and tag in the English translation.
 
     `index` numbers the entities of a document from 0. `span` lies in the translation and is None when the words are
-    not there; `fault` then says why (NOT_IN_TRANSLATION, NOT_A_NAME, UNKNOWN_TAG or PARSE_ERROR), and is None otherwise.
+    not there; `fault` then says why (NOT_IN_TRANSLATION, NOT_A_NAME, UNKNOWN_TAG or PARSE_ERROR), otherwise it is None.
     """
 
     index: int

@@ -5,6 +5,7 @@ Nothing an extractor says is dropped in silence: what cannot be used becomes an 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from eat_worker.method.config import MethodConfig
@@ -53,13 +54,11 @@ def parse_entities(answer: str, english: str, tags: Sequence[str]) -> tuple[Engl
             entities.append(EnglishEntity(len(entities), words, tag, fault=Outcome.NOT_A_NAME))
         else:
             start = _find_words(english, words, places.get(words, 0))
-            if start < 0 and words in places:
-                continue
-            if start < 0:
+            if start >= 0:
+                places[words] = start + len(words)
+                entities.append(EnglishEntity(len(entities), words, tag, Span(start, start + len(words))))
+            elif words not in places:
                 entities.append(EnglishEntity(len(entities), words, tag, fault=Outcome.NOT_IN_TRANSLATION))
-                continue
-            places[words] = start + len(words)
-            entities.append(EnglishEntity(len(entities), words, tag, Span(start, start + len(words))))
     return tuple(entities)
 
 
@@ -74,27 +73,39 @@ def _is_name(words: str) -> bool:
 
 
 def _bracketed(answer: str) -> Iterator[str]:
-    """The contents of each outermost pair of brackets; an unclosed last one runs to its line's end."""
-    depth, start = 0, 0
-    for at, char in enumerate(answer):
-        if char == "(":
-            depth += 1
-            if depth == 1:
-                start = at + 1
-        elif char == ")" and depth:
-            depth -= 1
-            if depth == 0:
-                yield answer[start:at]
-    if depth:
-        yield answer[start:].split("\n", 1)[0]
+    """The contents of each outermost pair of brackets; an unclosed one ends with its line or at the next entity."""
+    at = answer.find("(")
+    while at >= 0:
+        end = _closing(answer, at)
+        if end < 0:
+            cut = _CUT.search(answer, at + 1)
+            end = cut.start() if cut else len(answer)
+        yield answer[at + 1 : end]
+        at = answer.find("(", end)
+
+
+_CUT = re.compile(r"\n|\(\s*[A-Za-z]+\s*,")
+
+
+def _closing(answer: str, opening: int) -> int:
+    """Where the bracket opened at `opening` is closed; -1 when it never is."""
+    depth = 0
+    for at in range(opening, len(answer)):
+        depth += (answer[at] == "(") - (answer[at] == ")")
+        if depth == 0:
+            return at
+    return -1
 
 
 def _find_words(english: str, words: str, begin: int) -> int:
-    """Where `words` stand from `begin` on, as whole words if they do anywhere; -1 when they do not stand there."""
+    """Where `words` stand from `begin` on, as whole words if they do anywhere; -1 when they do not stand there.
+
+    A part of a word counts for a first mention only: "Iran" named twice is not found again in "Iranian".
+    """
     first = at = english.find(words, begin)
     while at >= 0:
         end = at + len(words)
         if not (at and english[at - 1].isalnum()) and not (end < len(english) and english[end].isalnum()):
             return at
         at = english.find(words, at + 1)
-    return first
+    return -1 if begin else first

@@ -12,14 +12,23 @@ from dataclasses import dataclass
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.constraint import list_of
 from eat_worker.method.document import RoundOutput, Stage
-from eat_worker.method.languages import language
+from eat_worker.method.languages import LANGUAGES, language
 from eat_worker.method.prompts import ROUND_NAMES, PromptSet
 from eat_worker.method.rounds import Ask, Constraint, Limits, Round, Said, converse
 
 WHOLE_SENTENCE = -1  # the `entity` of a round that is not about one entity
 SHORTEST = 2  # characters; a shorter sentence is not sent to the model
 
-_LINE = re.compile(r"^[-*•\d.)\s]*(?P<words>.+?)\s*=\s*(?P<english>.+?)\s*(?:\((?P<tag>[A-Za-z]+)\))?\s*[.;]?$")
+_BULLET = re.compile(r"(?:[-*•]|\d+[.)])\s+")
+_TAGGED = re.compile(r"\(\s*([A-Za-z]+)\s*\)[\s.;]*$")
+_QUOTES = " \"'“”"
+_LABEL = re.compile(
+    r"(?:sure|certainly|of course)?[,!.]?\s*(?:here(?:'s| is)\s+)?"
+    r"(?:(?:the|my|your|final|full|complete|correct|corrected|revised|"
+    + "|".join(known.name for known in LANGUAGES.values())
+    + r")\s+)*(?:translation|translated sentence|sentence)(?:\s+(?:in|into|to|of|from)\s[\w ]{1,40})?\s*[:：]\s*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,8 @@ def translate(
     bound = config.think == "bound" and prompts.lists_names
     constraint = {"think": list_of(text, config.tags, characters=spoken.by_characters)} if bound else {}
     variables = {"language": spoken.name, "text": text}
-    return _translate(Stage.FORWARD, variables, constraint, config, prompts, session, ask, said)
+    chat = _Chat(Stage.FORWARD, variables, config, prompts, session)
+    return _translate(chat, constraint, ask, said)
 
 
 def back_translate(
@@ -47,22 +57,25 @@ def back_translate(
 ) -> Iterator[RoundOutput]:
     """The rounds that carry the English sentence back into `lang`, for BLEU and L_e only."""
     variables = {"language": language(lang).name, "english": english}
-    return _translate(Stage.BACK_TRANSLATION, variables, {}, config, prompts, session, ask, said)
+    return _translate(_Chat(Stage.BACK_TRANSLATION, variables, config, prompts, session), {}, ask, said)
 
 
-def _translate(
-    stage: Stage,
-    variables: Mapping[str, str],
-    constraint: Mapping[str, Constraint],
-    config: MethodConfig,
-    prompts: PromptSet,
-    session: str,
-    ask: Ask,
-    said: Said,
-) -> Iterator[RoundOutput]:
-    opening = prompts.opening(stage, language=variables["language"])
+@dataclass(frozen=True, slots=True)
+class _Chat:
+    """What a translation is about, and how it is asked for."""
+
+    stage: Stage
+    variables: Mapping[str, str]
+    config: MethodConfig
+    prompts: PromptSet
+    session: str
+
+
+def _translate(chat: _Chat, constraint: Mapping[str, Constraint], ask: Ask, said: Said) -> Iterator[RoundOutput]:
+    stage, config = chat.stage, chat.config
+    opening = chat.prompts.opening(stage, language=chat.variables["language"])
     rounds = [
-        Round(number, prompts.prompt(stage, name, **variables), _limits(name, config), constraint.get(name))
+        Round(number, chat.prompts.prompt(stage, name, **chat.variables), _limits(name, config), constraint.get(name))
         for number, name in enumerate(ROUND_NAMES[stage, config.rounds], 1)
     ]
     return converse(
@@ -70,7 +83,7 @@ def _translate(
         rounds,
         stage=stage,
         entity=WHOLE_SENTENCE,
-        session=f"{session}/{stage}",
+        session=f"{chat.session}/{stage}",
         ask=ask,
         said=said,
         shared=len(opening),
@@ -84,11 +97,9 @@ def _limits(name: str, config: MethodConfig) -> Limits:
 
 def translation_of(final: str) -> str:
     """The sentence in a final round's answer: its first paragraph, without quotes or a label around it."""
-    paragraph = next((part.strip() for part in final.strip().split("\n\n") if part.strip()), "")
-    sentence = " ".join(paragraph.split())
-    label = re.match(r"^(?:[A-Z][\w ]{0,40}(?:translation|sentence)[\w ]{0,20}:)\s*(?=\S)", sentence)
-    if label:
-        sentence = sentence[label.end() :]
+    paragraphs = (" ".join(part.split()) for part in final.split("\n\n"))
+    bare = (part[label.end() :] if (label := _LABEL.match(part)) else part for part in paragraphs)
+    sentence = next(filter(None, bare), "")
     if len(sentence) > 1 and sentence[0] in "\"“'«" and sentence[-1] in "\"”'»" and sentence[0] not in sentence[1:-1]:
         sentence = sentence[1:-1]
     return sentence.strip()
@@ -97,9 +108,15 @@ def translation_of(final: str) -> str:
 def listed_names(thought: str) -> list[Listed]:
     """The names that the thinking round paired, one per line as `words = English name (TAG)`; other lines are prose."""
     names = []
-    for line in thought.splitlines():
-        found = _LINE.match(line.strip())
-        if found:
-            tag = found["tag"].upper() if found["tag"] else None
-            names.append(Listed(found["words"].strip(" \"'“”"), found["english"].strip(" \"'“”"), tag))
+    for line in thought.split("\n"):
+        words, equals, english = line.strip().partition("=")
+        bullet = _BULLET.match(words)
+        # "1. FC Köln = 1. FC Köln" is a name with a number, "1. Köln = Cologne" a numbered line.
+        if bullet and not english.strip().startswith(bullet.group().strip()):
+            words = words[bullet.end() :]
+        tag = _TAGGED.search(english)
+        name = english[: tag.start()] if tag else english.rstrip(" .;")
+        pair = words.strip(_QUOTES), name.strip(_QUOTES)
+        if equals and all(pair):
+            names.append(Listed(*pair, tag[1].upper() if tag else None))
     return names

@@ -73,8 +73,10 @@ def prompt_set(name: str) -> PromptSet:
 _EXTRACT_OPENING = (
     (
         "system",
-        "You find named entities in English sentences. Tags: PER for people, LOC for places, ORG for organizations. "
-        "Answer with every entity in order as (TAG, words), or with none.",
+        (
+            "You find named entities in English sentences. Tags: PER for people, LOC for places, ORG for "
+            "organizations. Answer with every entity in order as (TAG, words), or with none."
+        ),
     ),
     ("user", "Sentence: The singer Ann Dee met reporters of the Daily Globe in Oslo on Monday."),
     ("assistant", "(PER, Ann Dee) (ORG, Daily Globe) (LOC, Oslo)"),
@@ -92,7 +94,10 @@ _EXTRACT_PROMPT = "Sentence: {english}"
 _SHOWN = (
     (
         "La cantante Rosalía actuó en el Teatro Real de Madrid ante directivos de Telefónica.",
-        "Rosalía = Rosalía (PER)\nTeatro Real = Royal Theatre (LOC)\nMadrid = Madrid (LOC)\nTelefónica = Telefónica (ORG)",
+        (
+            "Rosalía = Rosalía (PER)\nTeatro Real = Royal Theatre (LOC)\n"
+            "Madrid = Madrid (LOC)\nTelefónica = Telefónica (ORG)"
+        ),
         "The singer Rosalía performed at the Royal Theatre in Madrid before executives of Telefónica.",
     ),
     ("Desde ayer llueve y hace mucho frío.", "none", "It has been raining since yesterday and it is very cold."),
@@ -109,8 +114,8 @@ _FORWARD_FINAL = "Write only the final English translation.\nSentence ({language
 
 _BACK_THINK = (
     "English sentence: {english}\n"
-    "Which people, places and organizations does it name, and how are they written in {language}? One per line: English "
-    "name = {language} name. If it names none, answer: none"
+    "Which people, places and organizations does it name, and how are they written in {language}? One per line: "
+    "English name = {language} name. If it names none, answer: none"
 )
 _BACK_TRANSLATE = "Translate the sentence into {language} with those names in mind.\nEnglish sentence: {english}"
 _BACK_FINAL = "Write only the final {language} translation.\nEnglish sentence: {english}"
@@ -141,8 +146,10 @@ RESTATED = PromptSet(
         Stage.FORWARD: (
             (
                 "system",
-                "You translate {language} into English. You look at the names first: people, places and "
-                "organizations, and what they are called in English.",
+                (
+                    "You translate {language} into English. You look at the names first: people, places and "
+                    "organizations, and what they are called in English."
+                ),
             ),
             *_shown_chat(),
         ),
@@ -150,8 +157,10 @@ RESTATED = PromptSet(
         Stage.BACKWARD: (
             (
                 "system",
-                "You find the words of a {language} sentence that an English name was translated from. "
-                "You answer with those words only, copied from the sentence.",
+                (
+                    "You find the words of a {language} sentence that an English name was translated from. "
+                    "You answer with those words only, copied from the sentence."
+                ),
             ),
         ),
         Stage.BACK_TRANSLATION: (
@@ -160,9 +169,11 @@ RESTATED = PromptSet(
         Stage.DIRECT: (
             (
                 "system",
-                "You find named entities in sentences of any language. Tags: PER for people, LOC for places, ORG for "
-                "organizations. Answer with every entity in order as (TAG, words), the words copied from the sentence, "
-                "or with none.",
+                (
+                    "You find named entities in sentences of any language. Tags: PER for people, LOC for places, ORG "
+                    "for organizations. Answer with every entity in order as (TAG, words), the words copied from the "
+                    "sentence, or with none."
+                ),
             ),
             *_EXTRACT_OPENING[1:],
         ),
@@ -224,8 +235,10 @@ OFFICIAL = PromptSet(
             ("system", _OFFICIAL_TASK),
             (
                 "user",
-                "I will give you an English phrase and a {language} sentence, and you will find the {language} phrase "
-                "that it was translated from.",
+                (
+                    "I will give you an English phrase and a {language} sentence, and you will find the {language} "
+                    "phrase that it was translated from."
+                ),
             ),
             ("assistant", _OFFICIAL_READY),
         ),

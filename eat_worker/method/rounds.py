@@ -58,12 +58,15 @@ class Request:
     """One round put to an engine.
 
     `session` names the chat: rounds of one session share their beginning, and an engine may keep its prompt cache for
-    it. The first `shared` messages are word for word the same in every chat of that kind. `adapter` switches the
-    fine-tuned weights on. `last` tells the engine that this session asks nothing more.
+    it. `stage` and `variables` say what the last message asks and about what: all that an engine needs that answers
+    from a table. The first `shared` messages are word for word the same in every chat of that kind. `adapter` switches
+    the fine-tuned weights on. `last` tells the engine that this session asks nothing more.
     """
 
     session: str
+    stage: Stage
     messages: tuple[Message, ...]
+    variables: Mapping[str, str]
     limits: Limits
     constraint: Constraint | None = None
     shared: int = 0
@@ -151,7 +154,9 @@ def converse(
         if output is None:
             request = Request(
                 session=session,
+                stage=stage,
                 messages=tuple(messages),
+                variables=round_.prompt.variables,
                 limits=round_.limits,
                 constraint=round_.constraint,
                 shared=shared,

@@ -32,7 +32,7 @@ def silent(done_bytes: int, total_bytes: int, what: str) -> None:
     """A Progress that says nothing."""
 
 
-class SourceFailed(Exception):  # noqa: N818 - it names what happened; it never leaves this package
+class SourceFailed(Exception):
     """This source does not give the file; the next one may."""
 
 
@@ -101,7 +101,7 @@ class Partial:
         self.path.unlink(missing_ok=True)
 
 
-class Mismatch(Exception):  # noqa: N818 - it never leaves this package
+class Mismatch(Exception):
     """The bytes are whole and wrong; `got` is their digest. Nothing of them is left."""
 
     def __init__(self, got: str) -> None:

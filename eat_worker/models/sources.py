@@ -31,7 +31,7 @@ _PATIENCE = 4  # tries in a row that bring no new byte
 _PIP_TRIES = 3
 
 
-class _Interrupted(Exception):  # noqa: N818 - an event inside this module, never seen outside
+class _Interrupted(Exception):
     """The hub is there but this answer was of no use; asking again may help."""
 
 

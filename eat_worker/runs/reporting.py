@@ -77,6 +77,8 @@ class Row:
             **plain,
             **figures,
             "per_tag": per_tag,
+            "bleu": _rounded(self.bleu),
+            "bleu_mean": _rounded(self.bleu_mean),
             "seconds_per_sentence": self.seconds_per_sentence,
             "seconds_per_token": self.seconds_per_token,
             "published": [asdict(cell) for cell in self.published],
@@ -216,4 +218,9 @@ def _added_counts(parts: Iterable[Mapping[str, tuple[int, int, int]]]) -> dict[s
 def _percent(one: Figure | None) -> dict[str, float | None] | None:
     if one is None:
         return None
-    return {name: None if value is None else round(100 * value, 4) for name, value in asdict(one).items()}
+    return {name: _rounded(None if value is None else 100 * value) for name, value in asdict(one).items()}
+
+
+def _rounded(percent: float | None) -> float | None:
+    """Four decimals: what floating point leaves behind them is no figure."""
+    return None if percent is None else round(percent, 4)

@@ -64,7 +64,8 @@ def safe_url(url: str) -> str:
         hidden = re.sub(r"//[^/]*@", "//***@", url)
         return re.sub(r"(?i)([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)[^&]*", r"\1***", hidden)
     query = {name: "***" if SECRET.search(name) else value for name, value in parsed.query.items()}
-    return parsed.set(query=query).render_as_string(hide_password=True)
+    shown = parsed.set(query=query).render_as_string(hide_password=True)
+    return shown.replace("%2A%2A%2A", "***")
 
 
 def _secrets(parsed: URL) -> set[str]:
@@ -200,10 +201,11 @@ class Database:
             pooled.close()
 
     def run_alone(self, sql: str, *values: Any) -> None:
-        """Runs one statement that no transaction may hold, such as VACUUM."""
+        """Runs one statement by itself; on SQLite outside any transaction, as VACUUM must be."""
         pooled = self._connect()
         try:
             pooled.driver_connection.execute(sql, values)
+            pooled.driver_connection.commit()
         except self.errors as error:
             raise self.translate(error) from error
         finally:

@@ -7,6 +7,7 @@ nothing here waits for two rows and nothing can deadlock.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 
 from sqlalchemy import (
@@ -98,15 +99,12 @@ ADD_EVENT = insert(events).values(
 )
 
 OPEN_RUNS = select(runs.c.id).where(runs.c.state == "open").order_by(runs.c.id)
-FRESH_HINTS = (
-    select(documents.c.run_id, documents.c.stage, func.count())
-    .where(QUEUED, documents.c.hinted_at >= now() - _stale_after)
-    .group_by(documents.c.run_id, documents.c.stage)
-)
+# Counted here and not by GROUP BY, for which SQLite would read every queued document in the order of another index.
+FRESH_HINTS = select(documents.c.run_id, documents.c.stage).where(QUEUED, documents.c.hinted_at >= now() - _stale_after)
 _READY = (
     select(documents.c.id, documents.c.attempt)
     .where(QUEUED, documents.c.run_id == bindparam("run_id"), documents.c.stage == bindparam("stage"), _due)
-    .order_by(documents.c.id)
+    .order_by(documents.c.created_at, documents.c.id)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
@@ -164,14 +162,20 @@ HEARTBEAT = (
     .values(lease_until=now() + _lease)
 )
 
-HAS_QUEUED = select(documents.c.id).where(QUEUED, documents.c.run_id == bindparam("of_run")).limit(1)
+HAS_QUEUED = (
+    select(documents.c.id)
+    .where(QUEUED, documents.c.run_id == bindparam("of_run"))
+    # An order that only the index of the queue has: anything else would read past the documents that ended.
+    .order_by(documents.c.stage, documents.c.created_at, documents.c.id)
+    .limit(1)
+)
 LOCK_RUN_END = select(runs.c.id).where(runs.c.id == bindparam("of_run"), runs.c.state == "open").with_for_update()
 COMPLETE_RUN = (
     update(runs)
     .where(
         runs.c.id == bindparam("of_run"),
         runs.c.state == "open",
-        exists().where(documents.c.run_id == runs.c.id).correlate(runs),
+        runs.c.started_at.is_not(None),  # a run that nobody worked on has no documents yet
         ~exists().where(documents.c.run_id == runs.c.id, QUEUED).correlate(runs),
         ~exists().where(documents.c.run_id == runs.c.id, RUNNING).correlate(runs),
     )
@@ -297,7 +301,7 @@ class Queue(Submission):
     def _free_places(self, transaction: Transaction, window: int, stale_after: float) -> dict[str, int]:
         # Per queue: a queue that no worker serves must not keep the others waiting.
         free: dict[str, int] = {}
-        for run_id, stage, count in transaction.rows(FRESH_HINTS, stale_after=stale_after):
+        for (run_id, stage), count in Counter(transaction.rows(FRESH_HINTS, stale_after=stale_after)).items():
             queue = queue_of(self._spec(transaction, run_id).queues, Stage(stage))
             free[queue] = free.get(queue, window) - count
         return free

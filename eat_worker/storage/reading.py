@@ -31,12 +31,12 @@ from eat_worker.storage.submission import RUN_BY_ID, RUNS, run_from
 from eat_worker.storage.tables import attempts, documents, entities, runs, scores
 from eat_worker.storage.values import STATUSES, Annotated, Attempt, Dossier, Failure, Run, RunStatus
 
-PAGE = 500  # documents per query; a reader that is slow holds no transaction open between pages
+PAGE = 500  # ids per query; a reader that is slow holds no transaction open between pages
 
 _run = documents.c.run_id == bindparam("run_id")
 _ALL_COUNTS = select(documents.c.run_id, documents.c.status, documents.c.error_code, func.count()).group_by(
     # In the order of the index: nothing is sorted.
-    *(documents.c[name] for name in ("run_id", "dataset", "lang", "status", "error_code"))
+    *(documents.c[name] for name in ("run_id", "status", "dataset", "lang", "error_code"))
 )
 _ALL_USAGE = (
     select(
@@ -76,16 +76,15 @@ BOUNDS = select(func.min(documents.c.id), func.max(documents.c.id)).where(_run)
 
 
 def _page(*columns: Any) -> Select[Any]:
-    """The run's documents after `last`, in order. `+ 0` keeps the planner from sorting an index for every page."""
+    """The run's documents with ids in [first, end). `+ 0` keeps the planner from any index but that of the ids."""
     return (
         select(documents.c.id, *columns)
         .where(
             documents.c.run_id + 0 == bindparam("run_id"),
-            documents.c.id > bindparam("last"),
-            documents.c.id <= bindparam("end"),
+            documents.c.id >= bindparam("first"),
+            documents.c.id < bindparam("end"),
         )
         .order_by(documents.c.id)
-        .limit(PAGE)
     )
 
 
@@ -183,14 +182,12 @@ class Reading(Commit):
 
     def _pages(self, query: Select[Any], run_id: int, **values: Any) -> Iterator[list[tuple[Any, ...]]]:
         with self.database.read() as transaction:
-            first, end = transaction.rows(BOUNDS, run_id=run_id)[0]
-        last = None if first is None else first - 1
-        while last is not None:
+            lowest, highest = transaction.rows(BOUNDS, run_id=run_id)[0]
+        for first in range(lowest or 0, (highest or -1) + 1, PAGE):
             with self.database.read() as transaction:
-                rows = transaction.rows(query, run_id=run_id, last=last, end=end, **values)
+                rows = transaction.rows(query, run_id=run_id, first=first, end=first + PAGE, **values)
             if rows:
                 yield rows
-            last = rows[-1][0] if len(rows) == PAGE else None
 
     def _ledgers(self, first: int, end: int) -> dict[int, tuple[Alignment, ...]]:
         with self.database.read() as transaction:

@@ -118,6 +118,8 @@ def backup(url: str, path: Path) -> Path:
         raise _refusal(safe_url(url), None)
     if path.exists():
         raise ConfigurationError(f"{path} exists already; name another file for the backup")
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"there is no folder {path.parent} for the backup")
     room = shutil.disk_usage(path.parent).free
     if room < file.stat().st_size:
         raise DiskFull(f"{path.parent} has {room} bytes left, the backup of {file} needs {file.stat().st_size}")

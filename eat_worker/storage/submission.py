@@ -18,6 +18,8 @@ from eat_worker.storage.rows import RUN, clean, document_row, dump, run_of
 from eat_worker.storage.tables import documents, models, now, prompts, runs
 from eat_worker.storage.values import Added, Run, RunSpec
 
+MANY = 10_000  # new documents after which PostgreSQL's statistics are out of date
+
 ADD_MODEL = Upsert(models, key=("fingerprint",), columns=("fingerprint", "spec_json"), fixed={"created_at": now()})
 MODEL_ID = select(models.c.id).where(models.c.fingerprint == bindparam("fingerprint"))
 ADD_RUN = Upsert(
@@ -121,6 +123,9 @@ class Submission:
                     transaction.run(REOPEN_RUN, run_id=run_id)
             added += count
             seen += len(rows)
+        if added >= MANY and not self.database.is_sqlite:
+            # Plans made when the table was small would be kept until the server looks by itself, a minute later.
+            self.database.run_alone("ANALYZE documents")
         return Added(new=added, already=seen - added)
 
     def _find_run(self, transaction: Transaction, name_or_id: str | int) -> Run:

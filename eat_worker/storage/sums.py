@@ -5,7 +5,7 @@ Knows which sums a corpus figure is made of; what F1, BLEU or L_e are is known t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -15,20 +15,34 @@ from sqlalchemy import Select, bindparam, func, select
 from eat_worker.storage.reading import Reading
 from eat_worker.storage.rows import per_tag_of
 from eat_worker.storage.submission import RUN_BY_ID, run_from
-from eat_worker.storage.tables import BLEU_STATS, COUNTS, documents, entities, scores
+from eat_worker.storage.tables import BLEU_STATS, documents, entities, scores
 from eat_worker.storage.values import Run, ScoreSums
 
-USAGE = ("round_seconds", "prompt_tokens", "cached_tokens", "generated_tokens")
+SCORERS = ("strict", "official", "span")
 GROUP = (documents.c.run_id, documents.c.dataset, documents.c.lang)
+TOTALS = {
+    "documents": func.count(),
+    "bleu": func.sum(scores.c.bleu),
+    "bleu_documents": func.count(scores.c.bleu),
+    "signature": func.min(scores.c.bleu_signature),
+    "other_signature": func.max(scores.c.bleu_signature),
+    "loss": func.sum(scores.c.entropy_loss),
+    "loss_documents": func.count(scores.c.entropy_loss),
+    "seconds": func.sum(documents.c.round_seconds),
+    **{name: func.sum(documents.c[name]) for name in ("prompt_tokens", "cached_tokens", "generated_tokens")},
+    **{name: func.sum(scores.c[name]) for name in BLEU_STATS},
+}
 Group = tuple[int, str, str]
-Rows = tuple[tuple[int, int, int, int], ...]
 
 
 @dataclass(slots=True)
-class _Sums:
-    """What was found of one group, before it is told."""
+class _Found:
+    """What the queries said of one group."""
 
-    counts: list[tuple[Any, ...]] = field(default_factory=list)
+    totals: Mapping[str, Any]
+    counts: dict[str, list[tuple[int, int, int, int]]] = field(
+        default_factory=lambda: {scorer: [] for scorer in SCORERS}
+    )
     tags: dict[str, list[int]] = field(default_factory=dict)
     outcomes: dict[str, int] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)
@@ -44,63 +58,55 @@ class Sums(Reading):
 
         Raises NotFound when there is no such run.
         """
-        found: dict[Group, _Sums] = {}
         with self.database.read() as transaction:
             run_id = None if run is None else self._find_run(transaction, run).id
             given = {"run_id": run_id, "dataset": dataset, "lang": lang}
             values = {name: value for name, value in given.items() if value is not None}
-            counts, tags, outcomes, statuses = (
-                [(row[:3], row[3:]) for row in transaction.rows(query, **values)] for query in _queries(*sorted(values))
-            )
-            for group, row in counts:
-                found.setdefault(group, _Sums()).counts.append(row)
-            of_run = {key: transaction.rows(RUN_BY_ID, run_id=key)[0] for key in {group[0] for group in found}}
-        for group, (per_tag_json, number) in tags:
-            _add_tags(found[group].tags, per_tag_json, number)
-        for group, (outcome, number) in outcomes:
-            found[group].outcomes[outcome] = number
-        for group, (status, number) in statuses:
-            if group in found:
-                found[group].statuses[status] = number
-        return [_told(run_from(of_run[group[0]]), group, found[group]) for group in sorted(found)]
+            rows = {name: transaction.rows(query, **values) for name, query in _queries(*sorted(values)).items()}
+            groups = {row[:3]: _Found(dict(zip(TOTALS, row[3:], strict=True))) for row in rows["totals"]}
+            runs = {key: run_from(transaction.rows(RUN_BY_ID, run_id=key)[0]) for key, _, _ in groups}
+        for scorer in SCORERS:
+            for *group, tp, fp, fn, number in rows[scorer]:
+                groups[tuple(group)].counts[scorer].append((number, tp, fp, fn))
+        for *group, per_tag_json, number in rows["tags"]:
+            _add_tags(groups[tuple(group)].tags, per_tag_json, number)
+        for *group, outcome, number in rows["outcomes"]:
+            groups[tuple(group)].outcomes[outcome] = number
+        for *group, status, number in rows["statuses"]:
+            if tuple(group) in groups:
+                groups[tuple(group)].statuses[status] = number
+        return [_told(runs[group[0]], group, groups[group]) for group in sorted(groups)]
 
 
 @cache
-def _queries(*given: str) -> tuple[Select[Any], ...]:
-    """Counts with sums, counts by tag, outcomes and statuses, narrowed by the columns `given`."""
+def _queries(*given: str) -> dict[str, Select[Any]]:
+    """Totals, counts by scorer and tag, outcomes and statuses, narrowed by the columns `given`."""
     narrowed = [documents.c[name] == bindparam(name) for name in given]
-    # finished_at is what the index `usage` is restricted to, and no document has scores without it.
-    scored = (documents.c.finished_at.is_not(None), *narrowed)
     joined = documents.join(scores, scores.c.document_id == documents.c.id)
-    counts = [scores.c[name] for name in COUNTS]
+    # finished_at is what the index `usage` is restricted to, and no document has scores without it.
+    scored = select(*GROUP).where(documents.c.finished_at.is_not(None), *narrowed).group_by(*GROUP)
+    from_scores = scored.select_from(joined)
     outcome = func.coalesce(entities.c.outcome, entities.c.fault)
-    return (
-        select(*GROUP, *counts, func.count(), *_totals()).select_from(joined).where(*scored).group_by(*GROUP, *counts),
-        select(*GROUP, scores.c.per_tag_json, func.count())
-        .select_from(joined)
-        .where(*scored, scores.c.per_tag_json.is_not(None))
-        .group_by(*GROUP, scores.c.per_tag_json),
-        select(*GROUP, outcome, func.count())
-        .select_from(joined.join(entities, entities.c.document_id == documents.c.id))
-        .where(*scored, outcome.is_not(None))
-        .group_by(*GROUP, outcome),
-        select(*GROUP, documents.c.status, func.count())
+    by_scorer = {}
+    for scorer in SCORERS:
+        counts = [scores.c[f"{scorer}_{name}"] for name in ("tp", "fp", "fn")]
+        # Sorted: the order in which a bootstrap draws must not hang on the database.
+        kept = from_scores.add_columns(*counts, func.count()).where(counts[0].is_not(None))
+        by_scorer[scorer] = kept.group_by(*counts).order_by(*counts)
+    return {
+        **by_scorer,
+        "totals": from_scores.add_columns(*TOTALS.values()),
+        "tags": from_scores.add_columns(scores.c.per_tag_json, func.count())
+        .where(scores.c.per_tag_json.is_not(None))
+        .group_by(scores.c.per_tag_json),
+        "outcomes": scored.select_from(joined.join(entities, entities.c.document_id == documents.c.id))
+        .add_columns(outcome, func.count())
+        .where(outcome.is_not(None))
+        .group_by(outcome),
+        "statuses": select(*GROUP, documents.c.status, func.count())
         .where(*narrowed)
-        .group_by(documents.c.run_id, documents.c.dataset, documents.c.lang, documents.c.status),
-    )
-
-
-def _totals() -> list[Any]:
-    return [
-        func.sum(scores.c.bleu),
-        func.count(scores.c.bleu),
-        func.min(scores.c.bleu_signature),
-        func.max(scores.c.bleu_signature),
-        func.sum(scores.c.entropy_loss),
-        func.count(scores.c.entropy_loss),
-        *(func.sum(documents.c[name]) for name in USAGE),
-        *(func.sum(scores.c[name]) for name in BLEU_STATS),
-    ]
+        .group_by(documents.c.run_id, documents.c.status, documents.c.dataset, documents.c.lang),
+    }
 
 
 def _add_tags(tags: dict[str, list[int]], per_tag_json: str, number: int) -> None:
@@ -110,46 +116,29 @@ def _add_tags(tags: dict[str, list[int]], per_tag_json: str, number: int) -> Non
             sums[position] += count * number
 
 
-def _told(run: Run, group: Group, sums: _Sums) -> ScoreSums:
-    # A row: nine counts, the documents that share them, six sums of BLEU and L_e, four of usage, ten of BLEU's own.
-    strict, official, span = (_count_rows(sums.counts, first) for first in (0, 3, 6))
-    bleu, bleu_documents, loss, loss_documents = (_total(sums.counts, at) for at in (10, 11, 14, 15))
-    seconds, prompt, cached, generated = (_total(sums.counts, at) for at in (16, 17, 18, 19))
-    signatures = {row[at] for row in sums.counts for at in (12, 13) if row[at] is not None}
-    has_stats = any(row[20] is not None for row in sums.counts)
+def _told(run: Run, group: Group, found: _Found) -> ScoreSums:
+    totals = found.totals
+    signatures = {totals[name] for name in ("signature", "other_signature") if totals[name] is not None}
+    stats = [totals[name] for name in BLEU_STATS]
     return ScoreSums(
         run=run,
         dataset=group[1],
         lang=group[2],
-        documents=int(_total(sums.counts, 9)),
-        strict_rows=strict,
-        official_rows=official,
-        span_rows=span,
-        tag_sums={tag: (tp, fp, fn) for tag, (tp, fp, fn) in sorted(sums.tags.items())},
-        bleu_mean=bleu / bleu_documents if bleu_documents else None,
-        bleu_documents=int(bleu_documents),
-        bleu_stats=tuple(int(_total(sums.counts, at)) for at in range(20, 30)) if has_stats else None,
+        documents=totals["documents"],
+        strict_rows=tuple(found.counts["strict"]),
+        official_rows=tuple(found.counts["official"]),
+        span_rows=tuple(found.counts["span"]),
+        tag_sums={tag: (tp, fp, fn) for tag, (tp, fp, fn) in sorted(found.tags.items())},
+        bleu_mean=totals["bleu"] / totals["bleu_documents"] if totals["bleu_documents"] else None,
+        bleu_documents=totals["bleu_documents"],
+        bleu_stats=None if stats[0] is None else tuple(int(value) for value in stats),
         bleu_signature=" + ".join(sorted(signatures)) or None,
-        entropy_loss_mean=loss / loss_documents if loss_documents else None,
-        entropy_loss_documents=int(loss_documents),
-        outcomes=dict(sorted(sums.outcomes.items())),
-        statuses=dict(sorted(sums.statuses.items())),
-        seconds=float(seconds),
-        prompt_tokens=int(prompt),
-        cached_tokens=int(cached),
-        generated_tokens=int(generated),
+        entropy_loss_mean=totals["loss"] / totals["loss_documents"] if totals["loss_documents"] else None,
+        entropy_loss_documents=totals["loss_documents"],
+        outcomes=dict(sorted(found.outcomes.items())),
+        statuses=dict(sorted(found.statuses.items())),
+        seconds=float(totals["seconds"] or 0.0),
+        prompt_tokens=int(totals["prompt_tokens"] or 0),
+        cached_tokens=int(totals["cached_tokens"] or 0),
+        generated_tokens=int(totals["generated_tokens"] or 0),
     )
-
-
-def _count_rows(rows: Iterable[tuple[Any, ...]], first: int) -> Rows:
-    """(documents, tp, fp, fn) of one scorer, sorted: the order of a bootstrap must not hang on the database's."""
-    found: dict[tuple[int, int, int], int] = {}
-    for row in rows:
-        if row[first] is not None:
-            counts = (row[first], row[first + 1], row[first + 2])
-            found[counts] = found.get(counts, 0) + row[9]
-    return tuple((number, *counts) for counts, number in sorted(found.items()))
-
-
-def _total(rows: Iterable[tuple[Any, ...]], at: int) -> float:
-    return float(sum(row[at] for row in rows if row[at] is not None))

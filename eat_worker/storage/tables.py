@@ -35,7 +35,7 @@ METADATA = MetaData(
     }
 )
 
-# SQLite numbers rows by itself only when the key's type is exactly INTEGER.
+# Only when its type is exactly INTEGER is a key of SQLite the row's own number, and needs no index beside the table.
 Key = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -139,8 +139,9 @@ documents = Table(
     CheckConstraint("status IN ('queued', 'running', 'done', 'skipped', 'failed', 'cancelled')", name="status"),
     # A lease without an end would never expire, because NULL is never smaller than now.
     CheckConstraint("status <> 'running' OR (lease_until IS NOT NULL AND lease_owner IS NOT NULL)", name="lease"),
-    Index("ix_documents_counts", "run_id", "dataset", "lang", "status", "error_code"),
-    _partial("ix_documents_queue", "run_id", "stage", "id", where="status = 'queued'"),
+    Index("ix_documents_counts", "run_id", "status", "dataset", "lang", "error_code"),
+    # Ordered by created_at and not by id alone: PostgreSQL would then walk the primary key past every ended document.
+    _partial("ix_documents_queue", "run_id", "stage", "created_at", "id", where="status = 'queued'"),
     _partial("ix_documents_hints", "hinted_at", where="status = 'queued' AND hinted_at IS NOT NULL"),
     # Without lease_until: a heartbeat then changes no index.
     _partial("ix_documents_leases", "run_id", where="status = 'running'"),
@@ -219,7 +220,7 @@ BLEU_STATS = (
 scores = Table(
     "scores",
     METADATA,
-    Column("document_id", BigInteger, ForeignKey("documents.id"), primary_key=True, autoincrement=False),
+    Column("document_id", Key, ForeignKey("documents.id"), primary_key=True, autoincrement=False),
     *(Column(name, Integer) for name in COUNTS),
     Column("per_tag_json", Text),
     Column("bleu", Double),

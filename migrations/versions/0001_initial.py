@@ -129,7 +129,7 @@ def _documents() -> None:
         sa.UniqueConstraint("run_id", "content_sha256", name=op.f("uq_documents_run_id_content_sha256")),
     )
     op.create_index(
-        "ix_documents_counts", "documents", ["run_id", "dataset", "lang", "status", "error_code"], unique=False
+        "ix_documents_counts", "documents", ["run_id", "status", "dataset", "lang", "error_code"], unique=False
     )
     op.create_index(
         "ix_documents_ext_id",
@@ -158,7 +158,7 @@ def _documents() -> None:
     op.create_index(
         "ix_documents_queue",
         "documents",
-        ["run_id", "stage", "id"],
+        ["run_id", "stage", "created_at", "id"],
         unique=False,
         sqlite_where=sa.text("status = 'queued'"),
         postgresql_where=sa.text("status = 'queued'"),
@@ -274,7 +274,7 @@ def _rounds() -> None:
 def _scores() -> None:
     op.create_table(
         "scores",
-        sa.Column("document_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("document_id", KEY, autoincrement=False, nullable=False),
         sa.Column("strict_tp", sa.Integer(), nullable=True),
         sa.Column("strict_fp", sa.Integer(), nullable=True),
         sa.Column("strict_fn", sa.Integer(), nullable=True),

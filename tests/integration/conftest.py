@@ -26,6 +26,7 @@ from eat_worker.method.config import MethodConfig
 from eat_worker.method.document import Document, GoldEntity, RoundOutput, Stage
 from eat_worker.storage import schema
 from eat_worker.storage.store import Store, open_store
+from eat_worker.storage.tables import METADATA
 from eat_worker.storage.values import Claim, Run, RunSpec
 
 NOBODY = 65534  # PostgreSQL refuses to run as root
@@ -142,7 +143,7 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
     finally:
         with suppress(subprocess.TimeoutExpired):
-            server.stop()
+            server.stop(signal.SIGQUIT)  # what it would still write is thrown away below
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -152,6 +153,18 @@ def migrated(postgres: PostgresServer) -> str:
     url = postgres.create_database()
     schema.upgrade(url)
     return url.split("/")[3].split("?")[0]
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite database at head, to be copied likewise."""
+    file = tmp_path_factory.mktemp("migrated") / "eat.db"
+    schema.upgrade(f"sqlite:///{file}")
+    return file
+
+
+def _sqlite(request: pytest.FixtureRequest, folder: Path) -> str:
+    return f"sqlite:///{shutil.copy(request.getfixturevalue('migrated_file'), folder / 'eat.db')}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -167,17 +180,36 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database at head, on each kind."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'eat.db'}"
-        schema.upgrade(url)
-        return url
+        return _sqlite(request, tmp_path)
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.create_database(request.getfixturevalue("migrated"))
 
 
+@pytest.fixture(scope="session")
+def shared(postgres: PostgresServer, migrated: str) -> str:
+    """The URL of one database for all tests that leave its tables as they are: a new one is 300 files."""
+    return postgres.create_database(migrated)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database at head without rows, on each kind; its tables must not be changed."""
+    if request.param == "sqlite":
+        return _sqlite(request, tmp_path)
+    import psycopg
+
+    server: PostgresServer = request.getfixturevalue("postgres")
+    url = request.getfixturevalue("shared")
+    with psycopg.connect(server.conninfo(url.split("/")[3].split("?")[0])) as connection:
+        connection.execute("SET lock_timeout = '10s'")
+        connection.execute(f"TRUNCATE {', '.join(METADATA.tables)} RESTART IDENTITY")
+    return url
+
+
 @pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
+def store(store_url: str) -> Iterator[Store]:
     """An open store, on each kind of database."""
-    with open_store(database_url) as opened:
+    with open_store(store_url) as opened:
         yield opened
 
 

@@ -69,14 +69,14 @@ def fill(url: str) -> None:
     """A row in every table."""
     for statement in (
         "INSERT INTO models (id, fingerprint, spec_json, created_at) VALUES (1, 'f', '{}', 1)",
-        "INSERT INTO runs (id, name, lang, dataset, config_json, queues_json, model_id, state, created_at)"
-        " VALUES (1, 'r', 'ko', 'd', '{}', '{}', 1, 'open', 1)",
+        """INSERT INTO runs (id, name, lang, dataset, config_json, queues_json, model_id, state, created_at)
+           VALUES (1, 'r', 'ko', 'd', '{}', '{}', 1, 'open', 1)""",
         "INSERT INTO prompts (id, sha256, stage, round, template, set_name) VALUES (1, 's', 'forward', 1, 't', 'o')",
-        "INSERT INTO documents (id, run_id, content_sha256, lang, dataset, stage, status, created_at, text)"
-        " VALUES (1, 1, 'h', 'ko', 'd', 'forward', 'queued', 1, '서울')",
-        "INSERT INTO rounds (document_id, stage, entity, round, attempt, prompt_id, prompt_tokens, cached_tokens,"
-        " generated_tokens, seconds, finish_reason, batch_size, created_at, variables_json, output)"
-        " VALUES (1, 'forward', -1, 1, 1, 1, 0, 0, 0, 0, 'stop', 1, 1, '{}', 'x')",
+        """INSERT INTO documents (id, run_id, content_sha256, lang, dataset, stage, status, created_at, text)
+           VALUES (1, 1, 'h', 'ko', 'd', 'forward', 'queued', 1, '서울')""",
+        """INSERT INTO rounds (document_id, stage, entity, round, attempt, prompt_id, prompt_tokens, cached_tokens,
+                               generated_tokens, seconds, finish_reason, batch_size, created_at, variables_json, output)
+           VALUES (1, 'forward', -1, 1, 1, 1, 0, 0, 0, 0, 'stop', 1, 1, '{}', 'x')""",
         "INSERT INTO entities (document_id, idx, words, tag) VALUES (1, 0, 'Kim', 'PER')",
         "INSERT INTO scores (document_id, bleu) VALUES (1, 1)",
         "INSERT INTO attempts (document_id, attempt, stage, worker, started_at) VALUES (1, 1, 'forward', 'w', 1)",
@@ -87,7 +87,7 @@ def fill(url: str) -> None:
 
 def test_an_empty_database_is_brought_to_head(empty_url: str) -> None:
     assert schema.current(empty_url) is None
-    with pytest.raises(SchemaError, match="there is no eat database at .*; run: eat db upgrade"):
+    with pytest.raises(SchemaError, match=r"there is no eat database at .*; run: eat db upgrade"):
         schema.check(empty_url)
     done = schema.upgrade(empty_url)
     assert (done.before, done.after, done.backup) == (None, schema.head(), None)

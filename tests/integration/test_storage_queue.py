@@ -211,12 +211,12 @@ def test_of_many_threads_that_claim_one_document_exactly_one_wins(scene: Any) ->
     assert sorted(document_id for document_id, _ in winners) == list(range(1, 21))
 
 
-def test_two_stores_that_take_hints_at_once_give_none_twice(scene: Any, database_url: str) -> None:
+def test_two_stores_that_take_hints_at_once_give_none_twice(scene: Any, store_url: str) -> None:
     scene.run(documents=60)
     taken: list[int] = []
 
     def dispatch() -> None:
-        with Store(type(scene.store.database)(database_url)) as other:
+        with Store(type(scene.store.database)(store_url)) as other:
             for _ in range(10):
                 taken.extend(ids(other.take_hints(7, window=50, stale_after=60)))
 

@@ -9,6 +9,7 @@ import pytest
 
 from eat_worker.errors import ConfigurationError, CorpusError, NotFound
 from eat_worker.method.document import Alignment, Document, EnglishEntity, GoldEntity, Outcome, Span, Stage
+from eat_worker.storage import submission
 from eat_worker.storage.values import Added, Scores, StageResult
 
 
@@ -113,9 +114,17 @@ def test_batches_before_an_error_are_kept(scene: Any) -> None:
         yield from (scene.document(number) for number in range(5))
         raise CorpusError("news.jsonl:6: cut off")
 
-    with pytest.raises(CorpusError, match="news.jsonl:6"):
+    with pytest.raises(CorpusError, match=r"news\.jsonl:6"):
         scene.store.add_documents(run.id, broken(), batch=2)
     assert scene.store.count_unfinished([run.id]) == 4
+
+
+def test_many_new_documents_refresh_what_the_planner_knows(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submission, "MANY", 50)
+    run = scene.run(documents=60)
+    assert scene.store.count_unfinished([run.id]) == 60
+    if not scene.store.database.is_sqlite:
+        assert scene.sql("SELECT reltuples FROM pg_class WHERE relname = 'documents'") == [(60.0,)]
 
 
 def test_documents_of_an_unknown_run_are_refused(scene: Any) -> None:

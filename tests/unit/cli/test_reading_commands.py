@@ -166,7 +166,7 @@ def test_show_tells_the_whole_story_of_a_document(finished: Settings, eat: Eat) 
         f"  fingerprint: {'f' * 64}",
     ):
         assert line in out.splitlines(), line
-    assert "[0, 2)   서울" in out
+    assert "[0, 2)  서울" in out
     assert "not_in_translation" in out
 
 
@@ -188,3 +188,14 @@ def test_show_says_why_a_document_failed(finished: Settings, eat: Eat) -> None:
     assert "  status: failed, at stage forward" in out
     assert "  error: too_long: 9,000 tokens" in out
     assert json.loads(eat("show", "j1", "--json").out)["error"] == {"code": "too_long", "message": "9,000 tokens"}
+
+
+def test_servers_that_do_not_answer_end_with_69_and_show_no_password(eat: Eat) -> None:
+    database = eat("status", "--database-url", "postgresql://u:canary@127.0.0.1:9/d?password=kanarie")
+    eat("db", "upgrade")
+    broker = eat("worker", "--engine", "scripted", "--broker", "redis://:canary@127.0.0.1:9/0")
+    assert (database.code, broker.code) == (69, 69)
+    for said in (database.err, broker.err):
+        assert "does not answer" in said
+        assert "canary" not in said
+        assert "kanarie" not in said

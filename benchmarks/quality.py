@@ -1,0 +1,95 @@
+"""How well the method does on the shared sample: our default, the official prompts and matcher, one direct call.
+
+    python benchmarks/quality.py --shared ../shared/data --state .eat/quality [--per-language 30 --seed 13]
+
+Same sentences, same weights, three runs through the product's own `eat run`; one table by language with intervals, and
+the alignment ledger. Run again after a stop, it resumes. Writes NAME.json and NAME.md beside the state.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+EAT = Path(sys.executable).parent / "eat"
+METHODS: dict[str, list[str]] = {
+    "default": [],
+    "official": ["--prompts", "official", "--think", "free", "--alignment", "free", "--matcher", "official"],
+    "direct": ["--method", "direct"],
+    # For studies of one lever at a time.
+    "think-free": ["--think", "free"],
+    "align-free": ["--alignment", "free"],
+}
+
+
+def main() -> None:
+    """Sample, run each method, print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shared", type=Path, required=True, help="folder of the shared data")
+    parser.add_argument("--state", type=Path, default=Path(".eat/quality"))
+    parser.add_argument("--per-language", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=13)
+    parser.add_argument("--model", default="qwen2.5-coder-1.5b-instruct-q4_k_m")
+    parser.add_argument("--methods", default="default,official,direct", help=f"of: {', '.join(METHODS)}")
+    chosen = parser.parse_args()
+    chosen.state.mkdir(parents=True, exist_ok=True)
+    corpus = chosen.state / f"sample-{chosen.per_language}-{chosen.seed}.jsonl"
+    sampler = Path(__file__).with_name("sample_shared.py")
+    size = ["--per-language", str(chosen.per_language), "--seed", str(chosen.seed), "--shared", str(chosen.shared)]
+    subprocess.run([sys.executable, str(sampler), str(corpus), *size], check=True)
+    results = {name: run(name, corpus, chosen) for name in chosen.methods.split(",")}
+    record = {"command": sys.argv, "machine": platform.processor() or platform.machine(), "results": results}
+    (chosen.state / "quality.json").write_text(json.dumps(record, ensure_ascii=False, indent=1))
+    table = markdown(results)
+    (chosen.state / "quality.md").write_text(table)
+    print(table)
+
+
+def run(name: str, corpus: Path, chosen: argparse.Namespace) -> dict[str, Any]:
+    """One method over the sample: its report and the wall seconds of this call (less when it resumed)."""
+    common = ["--state", str(chosen.state), "--run", f"{name}-{corpus.stem}"]
+    print(f"== {name}", file=sys.stderr, flush=True)
+    started = time.monotonic()
+    command = [EAT, "run", corpus, *common, "--model", chosen.model, "--no-back-translation", *METHODS[name], "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    if done.returncode not in (0, 3):
+        sys.exit(done.returncode)
+    seconds = time.monotonic() - started
+    report = subprocess.run([EAT, "report", *common, "--json"], stdout=subprocess.PIPE, check=True)
+    return {"wall_seconds": seconds, **json.loads(report.stdout)}
+
+
+def markdown(results: dict[str, dict[str, Any]]) -> str:
+    """Token-strict F1 by language with its interval, then what became of the English entities."""
+    rows = {name: {row["lang"]: row for row in result["rows"]} for name, result in results.items()}
+    langs = list(next(iter(rows.values())))
+    lines = ["| | " + " | ".join(results) + " |", "|---" * (len(results) + 1) + "|"]
+    for lang in langs:
+        dataset = rows[next(iter(rows))][lang]["dataset"]
+        figures = [cell(rows[name].get(lang)) for name in results]
+        lines.append(f"| {lang} ({dataset}) | " + " | ".join(figures) + " |")
+    seconds = [f"{rows[name]['all']['seconds_per_sentence']:.1f}" for name in results]
+    lines += ["| engine seconds per sentence | " + " | ".join(seconds) + " |", ""]
+    for name in results:
+        lines += [f"Ledger of {name}:", ""]
+        for lang in langs:
+            outcomes = rows[name].get(lang, {}).get("outcomes", {})
+            lines.append(f"- {lang}: " + ", ".join(f"{key} {count}" for key, count in outcomes.items()))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def cell(row: dict[str, Any] | None) -> str:
+    """`F1 (low-high)`, percent."""
+    figure = row and row["token_strict"]
+    return f"{figure['f1']:.1f} ({figure['low']:.1f}-{figure['high']:.1f})" if figure else "-"
+
+
+if __name__ == "__main__":
+    main()

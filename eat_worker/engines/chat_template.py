@@ -1,0 +1,82 @@
+"""Chats as token ids, by the model's own chat template, so that no text can forge a turn.
+
+The template is rendered around placeholders; its pieces are tokenised with control tokens, the contents between them
+without. Equal messages give equal ids, whoever said them: a chat that is taken up again reads as it did. Knows a
+llama.cpp server's requests `/apply-template` and `/tokenize`; knows no prompt and no slot.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+from eat_worker.errors import ConfigurationError, EngineError
+from eat_worker.method.rounds import Message
+
+Post = Callable[[str, dict[str, Any]], dict[str, Any]]
+"""Sends a body to a path of the server and gives its answer. Raises EngineError."""
+
+_HOLE = "\ue000{}\ue001"  # private-use characters no chat template writes
+# What tokens with a meaning of their own look like. In plain text llama.cpp leaves "control" tokens alone, but reads
+# "user defined" ones, and <tool_call> is one of these in Qwen's vocabulary.
+_MARK = re.compile(r"<[^<>\s]{1,60}>|\[/?[A-Z_]{2,30}\]")
+
+
+class ChatTemplate:
+    """The chat template and tokenizer of one loaded model. Safe to call from many threads."""
+
+    def __init__(self, post: Post) -> None:
+        self._post = post
+        # Corpus sentences come a few times, prompts again and again.
+        self._tokenise = lru_cache(4096)(self._ask_tokens)
+        self._pieces = lru_cache(256)(self._render)
+
+    def encode(self, messages: Sequence[Message], shared: int) -> tuple[list[int], int]:
+        """Token ids of a chat up to the opening of the next answer, and how many of them come before the content of
+        message number `shared` (0 when `shared` is 0).
+
+        Raises ConfigurationError when the template has no place for such a chat.
+        """
+        pieces = self._pieces(tuple(message.role for message in messages))
+        ids = list(pieces[0])
+        beginning = 0
+        for at, message in enumerate(messages):
+            if 0 < shared == at:
+                beginning = len(ids)
+            ids += self._plain(message.content)
+            ids += pieces[at + 1]
+        return ids, beginning
+
+    def _render(self, roles: tuple[str, ...]) -> list[tuple[int, ...]]:
+        """The template's own tokens: before the first content, between contents, after the last."""
+        messages = [{"role": role, "content": _HOLE.format(at)} for at, role in enumerate(roles)]
+        try:
+            text = self._post("/apply-template", {"messages": messages, "add_generation_prompt": True})["prompt"]
+        except EngineError as error:
+            raise ConfigurationError(
+                f"the model's chat template refuses a chat of {', '.join(roles)}: {error}"
+            ) from error
+        pieces = []
+        for at in range(len(roles)):
+            piece, hole, text = text.partition(_HOLE.format(at))
+            if not hole:
+                raise ConfigurationError("the model's chat template drops messages; use an instruct model")
+            pieces.append(piece)
+        # The beginning of the text is where a vocabulary that asks for one has its begin token.
+        return [self._tokenise(piece, control=True, begins=at == 0) for at, piece in enumerate([*pieces, text])]
+
+    def _plain(self, text: str) -> list[int]:
+        """The ids of a content, none of which means more than its letters: a mark is cut in two where it would."""
+        marks = [mark for mark in _MARK.finditer(text) if len(self._tokenise(mark.group(), control=True)) == 1]
+        cuts = [0, *(mark.start() + 1 for mark in marks), len(text)]
+        return [token for begin, end in pairwise(cuts) for token in self._tokenise(text[begin:end], control=False)]
+
+    def _ask_tokens(self, text: str, *, control: bool, begins: bool = False) -> tuple[int, ...]:
+        if not text and not begins:
+            return ()
+        return tuple(
+            self._post("/tokenize", {"content": text, "add_special": begins, "parse_special": control})["tokens"]
+        )

@@ -1,0 +1,168 @@
+"""submit, run, annotate and --watch, in this process, with the scripted engine and no broker."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eat_worker.settings import Settings
+from eat_worker.storage.store import open_store
+
+Eat = Callable[..., Any]
+ENGINE = ("--engine", "scripted", "--broker", "none")
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> str:
+    lines = [
+        {"id": "d1", "text": "Hier ist Oslo", "lang": "de", "entities": [{"start": 9, "end": 13, "tag": "LOC"}]},
+        {"text": "Anna kam", "lang": "de", "entities": []},
+    ]
+    (tmp_path / "corpus.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return "corpus.jsonl"
+
+
+@pytest.fixture
+def broken(tmp_path: Path, corpus: str) -> str:
+    (tmp_path / "broken.jsonl").write_text((tmp_path / corpus).read_text() + "{\n", encoding="utf-8")
+    return "broken.jsonl"
+
+
+def test_submit_tells_the_run_and_what_is_new(eat: Eat, corpus: str) -> None:
+    done = eat("submit", corpus, *ENGINE, "--run", "r")
+    assert (done.code, done.out) == (0, "run r: 2 new, 0 already there\n")
+    assert done.err == "next: eat worker\n"
+    again = eat("submit", corpus, *ENGINE, "--run", "r")
+    assert (again.out, again.err) == ("run r: 0 new, 2 already there\n", "nothing new to do; see: eat status\n")
+    assert eat("submit", corpus, *ENGINE, "--run", "r", "-q").out == "r\n"
+    assert json.loads(eat("submit", corpus, *ENGINE, "--run", "r", "--json").out)["already"] == 2
+
+
+def test_refused_records_end_with_3_and_are_kept(eat: Eat, broken: str, tmp_path: Path) -> None:
+    done = eat("submit", broken, *ENGINE, "--run", "r")
+    assert done.code == 3
+    file = tmp_path / ".eat" / "quarantine" / "r.jsonl"
+    assert f"1 records refused (1 E_JSON); they are in {file}" in done.err
+    assert json.loads(file.read_text())["line"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("absent.jsonl",), 1),
+        (("corpus.jsonl", "--lang", "kx"), 78),
+        (("corpus.jsonl", "--rounds", "2"), 78),
+        (("corpus.jsonl", "--limit", "0"), 2),
+        (("corpus.jsonl", "--format", "xml"), 2),
+        (("corpus.jsonl", "--method", "magic"), 2),
+    ],
+)
+def test_what_cannot_be_submitted_leaves_nothing_behind(
+    eat: Eat, corpus: str, tmp_path: Path, words: tuple[str, ...], code: int
+) -> None:
+    assert eat("submit", *words, *ENGINE).code == code
+    assert not (tmp_path / ".eat").exists()
+
+
+def test_an_option_of_a_command_may_be_a_variable(eat: Eat, corpus: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EAT_RUN", "from-variable")
+    monkeypatch.setenv("EAT_ENGINE", "scripted")
+    monkeypatch.setenv("EAT_LIMIT", "1")
+    done = json.loads(eat("submit", corpus, "--json").out)
+    assert (done["run"], done["new"]) == ("from-variable", 1)
+
+
+def test_run_ends_with_the_table_and_the_paths(eat: Eat, corpus: str, tmp_path: Path) -> None:
+    done = eat("run", corpus, *ENGINE, "--run", "r")
+    assert done.code == 0
+    assert done.out.splitlines()[2].split()[:4] == ["r", "–", "de", "2"]
+    assert done.err.splitlines()[-2:] == [
+        f"database: {tmp_path}/.eat/eat.db",
+        f"logs: {tmp_path}/.eat/logs",
+    ]
+    again = eat("run", corpus, *ENGINE, "--run", "r")
+    assert (again.code, again.out) == (0, done.out)
+    assert "nothing is left to do" in again.err
+
+
+def test_run_speaks_json_and_ids(eat: Eat, broken: str) -> None:
+    done = eat("run", broken, *ENGINE, "--run", "r", "--json")
+    assert done.code == 3
+    assert done.err == ""
+    found = json.loads(done.out)
+    assert found["run"] == "r"
+    assert found["documents"] == {"queued": 0, "running": 0, "done": 2, "skipped": 0, "failed": 0, "cancelled": 0}
+    assert found["submitted"]["rejected"] == {"E_JSON": 1}
+    assert found["report"]["rows"][0]["documents"] == 2
+    assert sorted(found["written"]) == ["database", "logs", "quarantine"]
+    quiet = eat("run", broken, *ENGINE, "--run", "r", "-q")
+    assert (quiet.out, quiet.err) == ("r\n", "")
+
+
+def test_a_run_whose_documents_all_fail_says_why(eat: Eat, corpus: str, tmp_path: Path) -> None:
+    (tmp_path / "script.jsonl").write_text('{"fault": "too_long", "text": ""}\n')
+    done = eat("run", corpus, *ENGINE, "--script", "script.jsonl", "--run", "r", "--max-faults", "1")
+    assert done.code == 3
+    assert "no document could be scored" in done.err
+    assert done.err.splitlines()[-1] == "2 documents failed (2 too_long); eat show DOCUMENT says why"
+
+
+def test_annotate_writes_one_record_per_line(eat: Eat, broken: str, tmp_path: Path) -> None:
+    done = eat("annotate", broken, *ENGINE)
+    assert done.code == 3
+    records = [json.loads(line) for line in done.out.splitlines()]
+    assert [entity["words"] for entity in records[0]["entities"]] == ["Hier", "Oslo"]
+    assert records[2]["error"]["code"] == "E_JSON"
+    assert done.err == "1 records failed or were refused; their lines say why\n"
+    into = eat("annotate", broken, *ENGINE, "-o", "out.jsonl", "--with-rounds", "-q")
+    assert (into.code, into.out, into.err) == (3, "", "")
+    first = json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert first["rounds"][0]["stage"] == "forward"
+    assert not (tmp_path / ".eat").exists()
+
+
+def test_watch_redraws_in_place_on_a_terminal(
+    finished: Settings, eat: Eat, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Tty(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def end(_: float) -> None:
+        with open_store(finished.database) as store:
+            claim = store.claim_next(["chat.f"], "w2", 60)
+            assert claim is not None
+            store.fail(claim, "engine", "no", retryable=False, max_faults=1, not_before_seconds=0)
+
+    screen = Tty()
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr("time.sleep", end)
+    monkeypatch.setattr(sys, "stdout", screen)
+    assert eat("status", "--watch").code == 0
+    assert "2/4" in screen.getvalue()
+    assert "1 engine" in screen.getvalue()
+
+
+def test_a_narrow_terminal_gets_fewer_columns_and_is_told(
+    finished: Settings, eat: Eat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Tty(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Tty()
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys, "stdout", screen)
+    assert eat("report").code == 0
+    heads = re.sub(r"\x1b\[\d*m", "", screen.getvalue()).splitlines()[0].split()
+    assert heads[:5] == ["run", "dataset", "lang", "docs", "F1"]
+    assert "R" not in heads
+    assert "left out for want of width: P, R, official, span; " in screen.getvalue()

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from eat_worker.errors import ConfigurationError
+from eat_worker.method.config import MethodConfig
+from eat_worker.method.document import RoundOutput, Stage
+from eat_worker.method.forward import Listed, back_translate, listed_names, translate, translation_of
+from eat_worker.method.prompts import OFFICIAL, RESTATED, PromptSet
+from eat_worker.method.rounds import Ask, ListConstraint, said_by_key
+
+TEXT = "나는 서울에 갔다"
+
+
+def forward(ask: Ask, config: MethodConfig, prompts: PromptSet = RESTATED) -> Iterator[RoundOutput]:
+    return translate(TEXT, "ko", config=config, prompts=prompts, session="7", ask=ask, said={})
+
+
+@pytest.mark.parametrize(("rounds", "limits"), [(1, [128]), (3, [192, 128, 128]), (5, [192, 128, 192, 128, 128])])
+def test_a_translation_takes_as_many_rounds_as_the_run_says(
+    table: Callable[..., Any], rounds: int, limits: list[int]
+) -> None:
+    ask = table({Stage.FORWARD: [f"answer {number}" for number in range(1, rounds + 1)]})
+    outputs = list(forward(ask, MethodConfig(rounds=rounds)))
+    assert [output.round for output in outputs] == list(range(1, rounds + 1))
+    assert outputs[-1].output == f"answer {rounds}"
+    assert {(output.stage, output.entity) for output in outputs} == {(Stage.FORWARD, -1)}
+    assert [request.limits.max_new_tokens for request in ask.requests] == limits
+    assert [request.last for request in ask.requests] == [False] * (rounds - 1) + [True]
+    assert {request.session for request in ask.requests} == {"7/forward"}
+
+
+def test_the_chat_opens_alike_for_every_sentence_and_names_the_language(table: Callable[..., Any]) -> None:
+    ask = table({Stage.FORWARD: ["1", "2", "3"]})
+    list(forward(ask, MethodConfig()))
+    opening = RESTATED.opening(Stage.FORWARD, language="Korean")
+    for request in ask.requests:
+        assert request.messages[: request.shared] == opening
+        assert TEXT in request.messages[-1].content
+        assert dict(request.variables) == {"language": "Korean", "text": TEXT}
+
+
+@pytest.mark.parametrize(
+    ("config", "prompts", "bound"),
+    [
+        (MethodConfig(), RESTATED, True),
+        (MethodConfig(rounds=5), RESTATED, True),
+        (MethodConfig(think="free"), RESTATED, False),
+        (MethodConfig(prompts="official"), OFFICIAL, False),
+    ],
+)
+def test_the_thinking_round_lists_words_of_the_text_where_it_is_bound(
+    table: Callable[..., Any], config: MethodConfig, prompts: PromptSet, bound: bool
+) -> None:
+    ask = table({Stage.FORWARD: ["x"] * 5})
+    list(forward(ask, config, prompts))
+    constraints = [request.constraint for request in ask.requests]
+    expected = ListConstraint(tuple(TEXT), ("PER", "LOC", "ORG"), "none") if bound else None
+    assert constraints == [expected] + [None] * (len(constraints) - 1)
+
+
+def test_words_are_the_units_of_a_language_with_blanks(table: Callable[..., Any]) -> None:
+    ask = table({Stage.FORWARD: ["1", "2", "3"]})
+    list(translate("in Köln", "de", config=MethodConfig(), prompts=RESTATED, session="1", ask=ask, said={}))
+    assert ask.requests[0].constraint.units == ("in", " ", "Köln")
+
+
+def test_a_back_translation_is_a_chat_of_its_own(table: Callable[..., Any]) -> None:
+    ask = table({Stage.BACK_TRANSLATION: ["1", "2", "3"]})
+    config = MethodConfig(adapter_stages=("back_translation",))
+    outputs = list(back_translate("I went.", "ko", config=config, prompts=RESTATED, session="7", ask=ask, said={}))
+    assert [(output.stage, output.entity, output.round) for output in outputs] == [
+        (Stage.BACK_TRANSLATION, -1, 1),
+        (Stage.BACK_TRANSLATION, -1, 2),
+        (Stage.BACK_TRANSLATION, -1, 3),
+    ]
+    assert all(request.constraint is None and request.adapter for request in ask.requests)
+    assert {request.session for request in ask.requests} == {"7/back_translation"}
+    assert dict(ask.requests[0].variables) == {"language": "Korean", "english": "I went."}
+
+
+def test_the_adapter_is_on_only_in_its_stages(table: Callable[..., Any]) -> None:
+    for stages, expected in ((("backward",), False), (("forward", "backward"), True)):
+        ask = table({Stage.FORWARD: ["1"]})
+        list(forward(ask, MethodConfig(rounds=1, adapter_stages=stages)))
+        assert [request.adapter for request in ask.requests] == [expected]
+
+
+def test_what_was_said_before_is_not_asked_again(table: Callable[..., Any]) -> None:
+    said = said_by_key([RoundOutput(Stage.FORWARD, -1, 1, "", {}, "a thought")])
+    ask = table({Stage.FORWARD: ["2", "3"]})
+    outputs = list(translate(TEXT, "ko", config=MethodConfig(), prompts=RESTATED, session="7", ask=ask, said=said))
+    assert [output.output for output in outputs] == ["a thought", "2", "3"]
+    assert ask.requests[0].messages[-2].content == "a thought"
+
+
+def test_an_unknown_language_is_refused(table: Callable[..., Any]) -> None:
+    with pytest.raises(ConfigurationError, match="xx"):
+        list(translate(TEXT, "xx", config=MethodConfig(), prompts=RESTATED, session="7", ask=table({}), said={}))
+
+
+@pytest.mark.parametrize(
+    ("final", "expected"),
+    [
+        ("", ""),
+        (" \n\n ", ""),
+        ("I went to Seoul.", "I went to Seoul."),
+        ("I went\nto Seoul.", "I went to Seoul."),
+        ("I went to Seoul.\n\nNote: Seoul is a city.", "I went to Seoul."),
+        ('"I went to Seoul."', "I went to Seoul."),
+        ("“I went.”", "I went."),
+        ("«J’y vais.»", "J’y vais."),
+        ('"Yes" and "no"', '"Yes" and "no"'),
+        ('"', '"'),
+        ("Translation: I went.", "I went."),
+        ("English translation: I went.", "I went."),
+        ("Final translation:\nI went.", "I went."),
+        ("Here is the English translation:\n\nI went.", "I went."),
+        ('Sure! Here\'s the final translation: "I went."', "I went."),
+        ("The translation of the sentence into English: I went.", "I went."),
+        ("Korean sentence: 나는 갔다", "나는 갔다"),
+        ("The court handed down this sentence: ten years.", "The court handed down this sentence: ten years."),
+        ("Death sentence: a film", "Death sentence: a film"),
+        ("Translation", "Translation"),
+    ],
+)
+def test_the_translation_is_read_out_of_the_final_answer(final: str, expected: str) -> None:
+    assert translation_of(final) == expected
+
+
+@pytest.mark.parametrize(
+    ("thought", "expected"),
+    [
+        ("none", []),
+        ("", []),
+        ("서울 = Seoul (LOC)", [Listed("서울", "Seoul", "LOC")]),
+        (
+            "김민지 = Kim Min-ji (PER)\n서울 = Seoul (LOC)",
+            [Listed("김민지", "Kim Min-ji", "PER"), Listed("서울", "Seoul", "LOC")],
+        ),
+        (
+            "The names are:\n- Köln = Cologne (loc).\n* Bonn = Bonn",
+            [
+                Listed("Köln", "Cologne", "LOC"),
+                Listed("Bonn", "Bonn", None),
+            ],
+        ),
+        (
+            "1. Köln = Cologne (LOC)\n2) Bonn = Bonn (LOC)",
+            [
+                Listed("Köln", "Cologne", "LOC"),
+                Listed("Bonn", "Bonn", "LOC"),
+            ],
+        ),
+        ("1. FC Köln = 1. FC Köln (ORG)", [Listed("1. FC Köln", "1. FC Köln", "ORG")]),
+        ("20世紀フォックス = 20th Century Fox (ORG)", [Listed("20世紀フォックス", "20th Century Fox", "ORG")]),
+        ("2002年 = 2002 (ORG)", [Listed("2002年", "2002", "ORG")]),
+        ("Вашингтон = Washington (D.C.) (LOC)", [Listed("Вашингтон", "Washington (D.C.)", "LOC")]),
+        ("Акме = Acme Inc. (ORG)", [Listed("Акме", "Acme Inc.", "ORG")]),
+        ('"서울" = "Seoul"', [Listed("서울", "Seoul", None)]),
+        ("= Seoul (LOC)\n서울 = (LOC)\n서울 =", []),
+        ("a\u2028b = A B (LOC)", [Listed("a\u2028b", "A B", "LOC")]),
+    ],
+)
+def test_the_pairs_of_the_thinking_round_are_read(thought: str, expected: list[Listed]) -> None:
+    assert listed_names(thought) == expected

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import replace
+
+import pytest
+
+from eat_worker.method.config import CHAT_STAGES, CHOICES
+from eat_worker.method.document import Stage
+from eat_worker.method.prompts import OFFICIAL, RESTATED, ROUND_NAMES, PromptSet, prompt_set
+
+VARIABLES = {
+    Stage.FORWARD: {"language", "text"},
+    Stage.EXTRACT: {"english"},
+    Stage.BACKWARD: {"language", "text", "words"},
+    Stage.BACK_TRANSLATION: {"language", "english"},
+    Stage.DIRECT: {"text"},
+}
+BOTH = pytest.mark.parametrize("prompts", [RESTATED, OFFICIAL], ids=lambda prompts: prompts.name)
+
+
+def placeholders(template: str) -> set[str]:
+    return set(re.findall(r"{(\w*)}", template))
+
+
+def test_sets_go_by_their_names() -> None:
+    assert [prompt_set(name).name for name in CHOICES["prompts"]] == list(CHOICES["prompts"])
+    with pytest.raises(KeyError):
+        prompt_set("mine")
+
+
+@pytest.mark.parametrize("rounds", CHOICES["rounds"])
+@pytest.mark.parametrize("stage", [Stage.FORWARD, Stage.BACKWARD, Stage.BACK_TRANSLATION])
+def test_every_number_of_rounds_has_so_many_names_and_ends_in_the_final(stage: Stage, rounds: int) -> None:
+    names = ROUND_NAMES[stage, rounds]
+    assert len(set(names)) == rounds
+    assert names[-1] == "final"
+
+
+@BOTH
+def test_every_round_of_every_stage_has_a_prompt(prompts: PromptSet) -> None:
+    needed = {(stage, name) for (stage, _), names in ROUND_NAMES.items() for name in names}
+    needed |= {(Stage.EXTRACT, "final"), (Stage.DIRECT, "final"), (Stage.BACKWARD, "next")}
+    assert needed <= set(prompts.templates)
+    assert {str(stage) for stage in prompts.openings} == set(CHAT_STAGES)
+
+
+@BOTH
+def test_templates_use_only_the_variables_of_their_stage(prompts: PromptSet) -> None:
+    for (stage, _), template in prompts.templates.items():
+        assert placeholders(template) <= VARIABLES[stage]
+    for stage, messages in prompts.openings.items():
+        for _, text in messages:
+            assert placeholders(text) <= VARIABLES[stage] & {"language"}
+
+
+@BOTH
+def test_a_chat_opens_with_the_system_and_ends_where_the_user_speaks_next(prompts: PromptSet) -> None:
+    for stage in prompts.openings:
+        roles = [message.role for message in prompts.opening(stage, language="Korean")]
+        assert roles[0] == "system"
+        assert roles[1::2] == ["user"] * (len(roles) // 2)
+        assert roles[2::2] == ["assistant"] * ((len(roles) - 1) // 2)
+        assert len(roles) % 2 == 1
+
+
+def test_the_restated_set_repeats_the_sentence_in_every_round() -> None:
+    for (stage, name), template in RESTATED.templates.items():
+        if (stage, name) != (Stage.BACKWARD, "next"):
+            assert placeholders(template) & {"text", "english"}
+
+
+def test_later_rounds_of_the_official_set_do_not_repeat_it() -> None:
+    for stage, rounds in ((Stage.FORWARD, 5), (Stage.BACKWARD, 5), (Stage.BACK_TRANSLATION, 5)):
+        first, *later = ROUND_NAMES[stage, rounds]
+        assert placeholders(OFFICIAL.templates[stage, first]) & {"text", "english"}
+        for name in later:
+            assert not placeholders(OFFICIAL.templates[stage, name]) & {"text", "english"}
+
+
+def test_only_the_restated_set_asks_for_a_list_of_names() -> None:
+    assert RESTATED.lists_names
+    assert not OFFICIAL.lists_names
+
+
+@BOTH
+def test_a_prompt_is_known_by_the_hash_of_its_template(prompts: PromptSet) -> None:
+    template = prompts.templates[Stage.FORWARD, "think"]
+    prompt = prompts.prompt(Stage.FORWARD, "think", language="Korean", text="나는 {text}")
+    assert prompt.id == hashlib.sha256(template.encode()).hexdigest()
+    assert "나는 {text}" in prompt.text()
+    assert "Korean" in prompt.text()
+
+
+@BOTH
+def test_every_prompt_is_listed_for_storage(prompts: PromptSet) -> None:
+    listed = prompts.listed()
+    assert {(stage, name) for _, stage, name, _ in listed} == {(str(stage), name) for stage, name in prompts.templates}
+    assert all(id_ == hashlib.sha256(template.encode()).hexdigest() for id_, _, _, template in listed)
+
+
+def test_the_id_of_a_set_changes_with_whatever_it_says() -> None:
+    small = PromptSet("small", 1, False, {Stage.EXTRACT: (("system", "a"),)}, {(Stage.EXTRACT, "final"): "b"})
+    ids = {
+        small.id,
+        replace(small, version=2).id,
+        replace(small, openings={Stage.EXTRACT: (("user", "a"),)}).id,
+        replace(small, openings={}).id,
+        replace(small, templates={(Stage.EXTRACT, "final"): "c"}).id,
+        replace(small, templates={(Stage.DIRECT, "final"): "b"}).id,
+    }
+    assert len(ids) == 6
+    assert replace(small, name="other").id == small.id
+    assert re.fullmatch("[0-9a-f]{64}", small.id)
+
+
+def test_a_stage_without_an_opening_opens_with_nothing() -> None:
+    assert PromptSet("small", 1, False, {}, {}).opening(Stage.FORWARD) == ()
