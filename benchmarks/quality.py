@@ -20,10 +20,10 @@ from typing import Any
 EAT = Path(sys.executable).parent / "eat"
 METHODS: dict[str, list[str]] = {
     "default": [],
-    "official": ["--prompts", "official", "--think", "free", "--alignment", "free", "--matcher", "official"],
+    "official": ["--prompts", "official", "--forward", "free", "--alignment", "free", "--matcher", "official"],
     "direct": ["--method", "direct"],
     # For studies of one lever at a time.
-    "think-free": ["--think", "free"],
+    "forward-free": ["--forward", "free"],
     "align-free": ["--alignment", "free"],
 }
 

@@ -74,7 +74,7 @@ def prepared(folder: Path, documents: int, broker: str) -> tuple[Settings, int]:
             "state": folder / "state",
             "engine": "scripted",
             "script": str(script),
-            "think": "free",
+            "forward": "free",
             "alignment": "free",
             "broker_url": broker,
         },

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
+from eat_worker.private_files import make_private_file, make_private_folder
 from eat_worker.urls import HIDDEN, redact_url
 
 FIELDS = ("run", "document", "stage", "attempt", "worker", "fingerprint")
@@ -94,7 +95,8 @@ def configure(
     if file is None:
         handler = logging.StreamHandler(stream or sys.stderr)
     else:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(file.parent)
+        make_private_file(file)
         handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(JsonFormatter(redact) if format_ == "json" else TextFormatter(redact))
     handler.set_name("eat_worker")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
 URLS = ("database_url", "broker_url", "endpoint_url")
 # These options belong to single commands, not to the settings, and have variables all the same.
 COMMAND_VARIABLES = frozenset(
-    f"EAT_{name}" for name in ("LANG", "DATASET", "RUN", "FORMAT", "LIMIT", "TAG_MAP", "QUIET", "DEBUG", "JSON", "NAME")
+    f"EAT_{name}"
+    for name in ("LANG", "DATASET", "RUN", "FORMAT", "LIMIT", "TAG_MAP", "STRICT_BIO", "QUIET", "DEBUG", "JSON", "NAME")
 )
 _METHOD = MethodConfig()
 
@@ -44,8 +45,8 @@ class Settings:
     endpoint_grammar: how the model server takes constraints, llama, vllm or none. endpoint_timeout: seconds per answer.
     hub_url: "" = the hub the catalog names. threads: of the engine, 0 = the CPUs given. slots: chats it runs at once.
     context: tokens per slot. lease_seconds: how long a silent worker keeps a document. window: hints published ahead.
-    max_faults: crashes a document may cause before it fails for good. concurrency: documents a worker has in hand,
-    0 = 2 x slots. The method's settings are explained in `method.config`.
+    max_faults: errors of its own a document may meet before it fails for good; a dead worker is none of them.
+    concurrency: documents a worker has in hand, 0 = 2 x slots. The method's settings are explained in `method.config`.
     """
 
     state: Path = Path(".eat")
@@ -71,7 +72,7 @@ class Settings:
     method: str = _METHOD.method
     prompts: str = _METHOD.prompts
     rounds: int = _METHOD.rounds
-    think: str = _METHOD.think
+    forward: str = _METHOD.forward
     alignment: str = _METHOD.alignment
     matcher: str = _METHOD.matcher
     extractor: str = _METHOD.extractor
@@ -83,6 +84,7 @@ class Settings:
     extract_tokens: int = _METHOD.extract_tokens
     locate_tokens: int = _METHOD.locate_tokens
     final_tokens: int = _METHOD.final_tokens
+    min_confidence: float = _METHOD.min_confidence
     lease_seconds: float = 60.0
     window: int = 256
     max_faults: int = 3
@@ -183,7 +185,7 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
     given = {name: value for name, value in environ.items() if name.startswith("EAT_") and value}
     names = {f"EAT_{name.upper()}": name for name in NAMES}
     for name in sorted(given.keys() - names.keys() - COMMAND_VARIABLES):
-        raise ConfigurationError(f"unknown variable {name}{_close(name, [*names, *COMMAND_VARIABLES])}")
+        raise ConfigurationError(f"unknown variable {name}{_close(name, [*names, *COMMAND_VARIABLES], 'EAT_')}")
     return {names[name]: value for name, value in given.items() if name in names}
 
 
@@ -193,9 +195,11 @@ def _known(given: dict[str, Any], where: str) -> dict[str, Any]:
     return given
 
 
-def _close(name: str, names: Any) -> str:
-    matches = difflib.get_close_matches(name, names, n=2)
-    return f"; did you mean {' or '.join(matches)}?" if matches else "; `eat config` lists the settings"
+def _close(name: str, names: Iterable[str], prefix: str = "") -> str:
+    """What else may have been meant; the prefix that all have in common makes no name close."""
+    others = [other.removeprefix(prefix) for other in names]
+    matches = [f"{prefix}{other}" for other in difflib.get_close_matches(name.removeprefix(prefix), others, n=2)]
+    return f"; did you mean {' or '.join(matches)}?" if matches else "; `eat config --help` lists the settings"
 
 
 def _typed(name: str, value: Any, origin: str) -> Any:

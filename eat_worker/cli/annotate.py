@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
+from typing import Unpack
 
 import click
 
 from eat_worker.cli.call import Call
 from eat_worker.cli.call import command as eat_command
-from eat_worker.cli.options import corpus_options, engine_options, method_options
+from eat_worker.cli.options import CorpusOptions, corpus_options, engine_options, method_options
 from eat_worker.cli.outcome import PARTLY
 
 
@@ -28,10 +28,7 @@ def command(
     *,
     output: Path | None,
     with_rounds: bool,
-    lang: str | None,
-    dataset: str | None,
-    format_: Literal["auto", "jsonl", "bio"],
-    limit: int | None,
+    **corpus: Unpack[CorpusOptions],
 ) -> None:
     """Annotate FILE (JSONL or BIO, - is stdin) and write one JSON record per line, in the order of the file.
 
@@ -48,10 +45,7 @@ def command(
     silent = call.quiet or call.as_json or (output is None and sys.stdout.isatty())
     with ExitStack() as stack:
         progress = stack.enter_context(Progress("annotating", silent=silent))
-        chosen = None if format_ == "auto" else format_
-        records = annotate(
-            call.settings, file, lang=lang, dataset=dataset, format=chosen, limit=limit, with_rounds=with_rounds
-        )
+        records = annotate(call.settings, file, with_rounds=with_rounds, **corpus)
         stream = stack.enter_context(output.open("w", encoding="utf-8")) if output else sys.stdout
         for number, record in enumerate(records, start=1):
             stream.write(json.dumps(record, ensure_ascii=False) + "\n")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import click
 
@@ -90,7 +90,7 @@ method_options = together(
     setting("method", "Three-round translation (eat) or one direct call."),
     setting("prompts", "Prompt set."),
     setting("rounds", "Rounds per chat: 1, 3 or 5.", metavar="N"),
-    setting("think", "Whether the thinking round may list words of the text only (bound)."),
+    setting("forward", "Whether forward rounds are bound: names from the text, English in Latin script."),
     setting("alignment", "How an English entity finds its words in the text."),
     setting("matcher", "How an answer becomes a span of the text."),
     setting("extractor", "What finds the entities of the English translation."),
@@ -109,9 +109,31 @@ worker_options = together(
 corpus_options = together(
     variable("--lang", metavar="LANG", help="Language of records without one, e.g. ko."),
     variable("--dataset", metavar="NAME", help="Data set of records without one; the report groups by it."),
-    variable("--format", "format_", type=click.Choice(["auto", "jsonl", "bio"]), default="auto", help="File format."),
+    variable(
+        *("--format", "format"),
+        type=click.Choice(["auto", "jsonl", "bio"]),
+        default="auto",
+        callback=lambda _context, _option, value: None if value == "auto" else value,
+        help="File format.",
+    ),
     variable("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N records only."),
+    variable(
+        "--tag-map", metavar="FILE|NAME", help="Gold tags: JSON {tag: PER, LOC, ORG or null}, or a known data set."
+    ),
+    variable("--strict-bio", is_flag=True, help="Refuse BIO sentences with an entity that begins with I-."),
 )
+
+
+class CorpusOptions(TypedDict):
+    """What `corpus_options` give a command: how its file is read."""
+
+    lang: str | None
+    dataset: str | None
+    format: Literal["jsonl", "bio"] | None
+    limit: int | None
+    tag_map: str | None
+    strict_bio: bool
+
 
 run_name = variable("--run", "run", metavar="NAME", help="Name of the run; default: file, language, settings hash.")
 

@@ -19,6 +19,7 @@ import click
 
 from eat_worker.errors import DiskFull, EatError
 from eat_worker.log import Redactor
+from eat_worker.setting_types import convert
 from eat_worker.urls import passwords_in
 
 PARTLY = 3
@@ -64,7 +65,9 @@ def failure_of(error: Exception) -> Failure:
         return Failure(error.exit_code, error.code, str(error))
     if isinstance(error, click.UsageError):
         hint = f"; see: {error.ctx.command_path} --help" if error.ctx else ""
-        return Failure(error.exit_code, "usage", f"{error.format_message().rstrip('.')}{hint}")
+        bare = isinstance(error, click.exceptions.NoArgsIsHelpError)  # its message is the whole help
+        message = "a command is missing" if bare else error.format_message().rstrip(".")
+        return Failure(error.exit_code, "usage", f"{message}{hint}")
     if isinstance(error, click.ClickException):
         return Failure(error.exit_code, "error", error.format_message())
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -84,10 +87,22 @@ def _interrupted(words: Sequence[str]) -> Failure:
 def _tell(failure: Failure, error: BaseException, words: Sequence[str], environ: Mapping[str, str]) -> int:
     redact = Redactor(word for value in (*words, *environ.values()) for word in passwords_in(value))
     message = redact(failure.message)
-    if "--debug" in words or environ.get("EAT_DEBUG"):
+    if _wanted("--debug", words, environ):
         click.echo(redact("".join(traceback.format_exception(error))), err=True)
-    if "--json" in words or environ.get("EAT_JSON"):
+    if _wanted("--json", words, environ):
         click.echo(json.dumps({"error": {"code": failure.code, "message": message}}, ensure_ascii=False))
+    elif isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message())  # the help, asked for in the shortest way
     else:
         click.echo(f"eat: {message}", err=True)
     return failure.exit_code
+
+
+def _wanted(flag: str, words: Sequence[str], environ: Mapping[str, str]) -> bool:
+    """Whether a flag is on the command line or in its variable, which need not be one that click has accepted."""
+    if flag in words:
+        return True
+    try:
+        return bool(convert(environ.get(f"EAT_{flag[2:].upper()}") or "no", default=False))
+    except ValueError:
+        return False

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Unpack
 
 import click
 
 from eat_worker.cli.call import Call
 from eat_worker.cli.call import command as eat_command
-from eat_worker.cli.options import corpus_options, engine_options, method_options, run_name, worker_options
+from eat_worker.cli.options import (
+    CorpusOptions,
+    corpus_options,
+    engine_options,
+    method_options,
+    run_name,
+    worker_options,
+)
 from eat_worker.cli.outcome import PARTLY
 from eat_worker.cli.submission import submitted, tell_submitted
 from eat_worker.errors import NotFound
@@ -26,16 +33,7 @@ if TYPE_CHECKING:
 @method_options
 @engine_options
 @worker_options
-def command(
-    call: Call,
-    file: Path,
-    *,
-    lang: str | None,
-    dataset: str | None,
-    format_: Literal["auto", "jsonl", "bio"],
-    limit: int | None,
-    run: str | None,
-) -> None:
+def command(call: Call, file: Path, *, run: str | None, **corpus: Unpack[CorpusOptions]) -> None:
     """Submit FILE, work on it with a worker of its own until nothing is left, and show the results.
 
     Stopped in any way, the same command goes on: no round that is stored is asked again. With --json: {"run",
@@ -43,7 +41,7 @@ def command(
     """
     log_file = call.settings.state / "logs" / "eat.log"
     call.log_to(log_file)
-    done = submitted(call, file, lang=lang, dataset=dataset, format_=format_, limit=limit, run=run)
+    done = submitted(call, file, run=run, **corpus)
     tell_submitted(call, done)
     call.tell(f"run {done.run}: {done.new} new, {done.already} already there")
     finished = _finish(call, done.run)

@@ -24,9 +24,11 @@ def command(call: Call, document: str, run: str | None) -> None:
     DOCUMENT is the id of the database, or the id the record had in its file. With --json the same as one object:
     {"document", "run", "text", "lang", "stage", "status", "english", "rounds", "entities", "ledger", "scores", ...}.
     """
-    from eat_worker.runs.dossiers import show
+    from eat_worker.runs.dossiers import ambiguity, show
 
     dossier = show(call.settings, document, run=run)
+    if several := ambiguity(call.settings, document, run=run):
+        call.tell(f"{several}; the newest is shown, --run NAME or a number chooses")
     if call.as_json:
         call.emit(dossier_json(dossier))
     elif call.quiet:

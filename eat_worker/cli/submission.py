@@ -3,39 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Unpack
 
 from eat_worker.cli.call import Call
+from eat_worker.cli.options import CorpusOptions
 
 if TYPE_CHECKING:
     from eat_worker.runs.submitting import Submitted
 
 
-def submitted(
-    call: Call,
-    file: Path,
-    *,
-    lang: str | None,
-    dataset: str | None,
-    format_: Literal["auto", "jsonl", "bio"],
-    limit: int | None,
-    run: str | None,
-) -> Submitted:
+def submitted(call: Call, file: Path, *, run: str | None, **corpus: Unpack[CorpusOptions]) -> Submitted:
     """Submit the file, showing how many records were read."""
     from eat_worker.cli.progress import Progress
     from eat_worker.runs.submitting import submit
 
     with Progress("reading", silent=call.quiet or call.as_json, unit="records") as progress:
-        return submit(
-            call.settings,
-            file,
-            lang=lang,
-            dataset=dataset,
-            name=run,
-            format=None if format_ == "auto" else format_,
-            limit=limit,
-            on_progress=progress.update,
-        )
+        return submit(call.settings, file, name=run, on_progress=progress.update, **corpus)
 
 
 def tell_submitted(call: Call, done: Submitted) -> None:

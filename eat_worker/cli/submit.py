@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Unpack
 
 import click
 
 from eat_worker.cli.call import Call
 from eat_worker.cli.call import command as eat_command
-from eat_worker.cli.options import corpus_options, engine_options, method_options, run_name
+from eat_worker.cli.options import CorpusOptions, corpus_options, engine_options, method_options, run_name
 from eat_worker.cli.outcome import PARTLY
 from eat_worker.cli.submission import submitted, tell_submitted
 
@@ -20,30 +20,21 @@ from eat_worker.cli.submission import submitted, tell_submitted
 @run_name
 @method_options
 @engine_options
-def command(
-    call: Call,
-    file: Path,
-    *,
-    lang: str | None,
-    dataset: str | None,
-    format_: Literal["auto", "jsonl", "bio"],
-    limit: int | None,
-    run: str | None,
-) -> None:
+def command(call: Call, file: Path, *, run: str | None, **corpus: Unpack[CorpusOptions]) -> None:
     """Store the documents of FILE (JSONL or BIO, - is stdin) under a run; workers take them from there.
 
     Records need a text; id, lang, dataset, entities and meta are optional. Submitting the same file with the same
     settings again adds nothing. Refused records go to a quarantine file; then the exit code is 3. With --json:
-    {"run", "new", "already", "rejected": {code: n}, "quarantine"}.
+    {"run", "new", "already", "left", "rejected": {code: n}, "quarantine", "dropped": {tag: n}, "repaired"}.
     """
-    done = submitted(call, file, lang=lang, dataset=dataset, format_=format_, limit=limit, run=run)
+    done = submitted(call, file, run=run, **corpus)
     if call.as_json:
         call.emit(done.to_json())
     elif call.quiet:
         click.echo(done.run)
     else:
-        click.echo(f"run {done.run}: {done.new} new, {done.already} already there")
+        click.echo(f"run {done.run}: {done.new} new, {done.already} already there, {done.left} still to do")
     tell_submitted(call, done)
-    call.tell("next: eat worker" if done.new else "nothing new to do; see: eat status")
+    call.tell("next: eat worker" if done.new else "see: eat status" if done.left else "nothing is left to do")
     if done.rejected:
         click.get_current_context().exit(PARTLY)

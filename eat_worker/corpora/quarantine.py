@@ -1,15 +1,18 @@
 """Keeps refused records: one JSON line each, with the raw bytes in base64, so that nothing handed in is ever lost.
 
-A row is written whole and reaches the file before the next record is read; a crash leaves at most one torn last line,
-which the next opening closes off. Knows nothing of why a record was refused.
+A row is written whole and reaches a partial file before the next record is read; at the end that file gets its name,
+which is made of what is in it: the same records refused again are the same file, others are another. Knows nothing of
+why a record was refused.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
+import tempfile
 from collections import Counter
-from io import SEEK_END, FileIO
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,35 +20,35 @@ from typing import Self
 import orjson
 
 from eat_worker.corpora.records import Rejected
+from eat_worker.private_files import make_private_folder
 
 
 class Quarantine:
-    """An append-only file of refused records. It comes into being with the first of them, readable to its owner only.
+    """The records that one reading of a corpus refused, as `NAME.DIGEST.jsonl` in `folder`, for its owner only.
 
-    `counts` holds how many were added, by code. OSError from a full or read-only disk is passed on: a record that is
-    in neither place must not be skipped in silence.
+    `path` is that file once the block has ended, None while it lasts and when nothing was refused. A block that ends
+    in an error leaves `NAME.*.partial`. `counts` holds how many were added, by code. OSError from a full or read-only
+    disk is passed on: a record that is in neither place must not be skipped in silence.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, folder: Path, name: str) -> None:
+        self.path: Path | None = None
         self.counts: Counter[str] = Counter()
+        self._folder = folder
+        self._name = name
         self._file: FileIO | None = None
+        self._partial = Path()
+        self._digest = hashlib.sha256()
 
     def add(self, rejected: Rejected) -> None:
         """Appends one record."""
         if self._file is None:
             self._file = self._opened()
         row = memoryview(orjson.dumps(_row(rejected), option=orjson.OPT_APPEND_NEWLINE))
+        self._digest.update(row)
         while row:
             row = row[self._file.write(row) :]
         self.counts[rejected.code] += 1
-
-    def close(self) -> None:
-        """Makes sure that the rows survive a power cut, and closes the file."""
-        file, self._file = self._file, None
-        if file is not None:
-            with file:
-                os.fsync(file.fileno())
 
     def __enter__(self) -> Self:
         return self
@@ -53,24 +56,21 @@ class Quarantine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if self._file is None:
+            return
+        with self._file as file:
+            os.fsync(file.fileno())  # the rows survive a power cut before they have a name that promises it
+        if error is None:
+            self.path = self._folder / f"{self._name}.{self._digest.hexdigest()[:8]}.jsonl"
+            self._partial.replace(self.path)
 
     def _opened(self) -> FileIO:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Unbuffered: nothing waits in memory, and a full disk is told by the write that met it.
-        file = FileIO(self.path, "a+", opener=_private)
-        if file.seek(0, SEEK_END) and _last_byte(file) != b"\n":
-            file.write(b"\n")
-        return file
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _last_byte(file: FileIO) -> bytes:
-    file.seek(-1, SEEK_END)
-    return file.read(1)
+        make_private_folder(self._folder)
+        # A name of its own: another submit of the same run may be under way. Unbuffered: nothing waits in memory, and
+        # a full disk is told by the write that met it.
+        number, path = tempfile.mkstemp(prefix=f"{self._name}.", suffix=".partial", dir=self._folder)
+        self._partial = Path(path)
+        return FileIO(number, "a")
 
 
 def _row(rejected: Rejected) -> dict[str, str | int]:

@@ -1,12 +1,17 @@
 """How each dataset's tags are named here: PER, LOC and ORG. A tag without counterpart maps to None and is left out.
 
-Facts about datasets; knows no file.
+Facts about datasets, and maps of a user's own. Knows no corpus file.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
+
+from eat_worker.errors import ConfigurationError
+from eat_worker.method.document import TAGS
 
 TagMap = Mapping[str, str | None]
 
@@ -41,3 +46,30 @@ _EFFECTIVE: Mapping[str, TagMap] = MappingProxyType({name: {**DEFAULT, **tags} f
 def tag_map(dataset: str | None) -> TagMap:
     """The map for a dataset's tags; the plain tags are always understood. A tag missing from it counts as None."""
     return _EFFECTIVE.get(dataset or "", DEFAULT)
+
+
+def chosen_tag_map(word: str) -> TagMap:
+    """The map that `--tag-map` names: a dataset of KNOWN, or a JSON file {tag: PER, LOC, ORG or null}.
+
+    The plain tags are understood here too, unless the file says otherwise. Raises ConfigurationError.
+    """
+    return tag_map(word) if word in KNOWN else MappingProxyType({**DEFAULT, **_read(Path(word))})
+
+
+def _read(path: Path) -> dict[str, str | None]:
+    try:
+        tags = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ConfigurationError(f"tag_map: {path} is neither a file nor one of {', '.join(sorted(KNOWN))}") from None
+    except OSError as error:
+        raise ConfigurationError(f"tag_map: {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"tag_map: {path} is not JSON: {error}") from error
+    if not isinstance(tags, dict):
+        raise ConfigurationError(f'tag_map: {path} is not an object of tags; write {{"PERSON": "PER", ...}}')
+    for name, tag in tags.items():
+        if tag is not None and tag not in TAGS:
+            raise ConfigurationError(
+                f"tag_map: {path}: {name!r} stands for {tag!r}, which is none of {', '.join(TAGS)} and null"
+            )
+    return tags

@@ -13,11 +13,11 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from eat_worker.errors import ConfigurationError, EngineError
+from eat_worker.errors import ConfigurationError, EngineError, EngineUnavailable
 from eat_worker.method.rounds import Message
 
 Post = Callable[[str, dict[str, Any]], dict[str, Any]]
-"""Sends a body to a path of the server and gives its answer. Raises EngineError."""
+"""Sends a body to a path of the server and gives its answer. Raises EngineError, EngineUnavailable."""
 
 _HOLE = "\ue000{}\ue001"  # private-use characters no chat template writes
 # What tokens with a meaning of their own look like. In plain text llama.cpp leaves "control" tokens alone, but reads
@@ -55,6 +55,8 @@ class ChatTemplate:
         messages = [{"role": role, "content": _HOLE.format(at)} for at, role in enumerate(roles)]
         try:
             text = self._post("/apply-template", {"messages": messages, "add_generation_prompt": True})["prompt"]
+        except EngineUnavailable:
+            raise
         except EngineError as error:
             raise ConfigurationError(
                 f"the model's chat template refuses a chat of {', '.join(roles)}: {error}"

@@ -24,7 +24,7 @@ from eat_worker.engines.engine import EngineInfo
 from eat_worker.engines.gate import Gate
 from eat_worker.engines.scratch import Scratch
 from eat_worker.engines.slots import Slot, Slots
-from eat_worker.errors import ConfigurationError, EngineError, TooLong
+from eat_worker.errors import ConfigurationError, EngineError, EngineUnavailable, TooLong
 from eat_worker.method.constraint import gbnf
 from eat_worker.method.rounds import Request, RoundResult
 
@@ -142,9 +142,7 @@ class LlamaCpp:
                 computed = int(self._run(slot, shared, adapter, max_tokens=0)["timings"]["prompt_n"])
                 self._file_action(slot, "save", name)
                 return computed
-            if (
-                slot.adapter != adapter
-            ):  # llama.cpp empties a slot whose adapter changes: change it while it is worthless
+            if slot.adapter != adapter:  # llama.cpp empties a slot whose adapter changes: change it before
                 self._run(slot, shared[:1], adapter, max_tokens=0)
             self._file_action(slot, "restore", name)
             return 0
@@ -168,8 +166,10 @@ class LlamaCpp:
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         try:
             reply = self._http.post(path, json=body)
-        except (httpx.HTTPError, ValueError) as error:  # ValueError: the text has half a character in it
-            raise EngineError(f"llama.cpp: {path}: {type(error).__name__}: {error}") from error
+        except httpx.TransportError as error:
+            raise EngineUnavailable(f"llama.cpp: {path}: {type(error).__name__}: {error}") from error
+        except ValueError as error:  # the text has half a character in it
+            raise EngineError(f"llama.cpp: {path}: {error}") from error
         if reply.status_code != httpx.codes.OK:
             raise EngineError(f"llama.cpp: {path}: {reply.status_code} {reply.text[:300]}")
         return dict(reply.json())
@@ -181,9 +181,9 @@ _KEY = secrets.token_urlsafe(24)  # the server listens on loopback; nothing else
 def _start(model: Path, adapter: Path | None, *, threads: int, slots: int, context: int, folder: Path) -> Any:
     try:
         import xllamacpp
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         raise ConfigurationError(
-            "the llamacpp engine is not installed; run: pip install 'eat_worker[local]'"
+            f"the llamacpp engine is not installed ({error}); run: pip install 'eat_worker[local]'"
         ) from error
     params = xllamacpp.CommonParams()
     params.model.path = str(model)

@@ -93,7 +93,7 @@ class Advancer:
     """Takes documents forward for one worker process. All methods may be called from many threads.
 
     `queues` are those this worker serves. `hand_on` is called after a document was queued for a stage that belongs
-    to another queue.
+    to another queue, `give_up` with the error when no document can succeed here.
     """
 
     def __init__(
@@ -134,6 +134,8 @@ class Advancer:
         except EatError as error:
             if _is_retryable(error):
                 return False  # asked to stop while the database was away
+            if isinstance(error, ConfigurationError):
+                self._give_up(error)
             raise
         found = claim is not None
         while claim is not None:

@@ -20,17 +20,22 @@ from typing import Self
 import eat_worker
 from eat_worker.errors import BrokerUnavailable, ConfigurationError, EatError, EngineError
 from eat_worker.jobs.stopping import PARENT_VARIABLE, Stop
+from eat_worker.private_files import make_private_folder, private
 from eat_worker.settings import NAMES, Settings
+from eat_worker.storage.queue import MAX_EXPIRIES
 
 log = logging.getLogger(__name__)
 
-RESTARTS = 5
+# Restarts in a row without anything finished between. A document that kills needs MAX_EXPIRIES of them until it is
+# given up, two that take turns need twice as many; a worker that dies while it loads must not be started for ever.
+RESTARTS = 2 * MAX_EXPIRIES
 COMMAND = (sys.executable, "-m", "eat_worker", "worker")
 
 
 class Crew:
     """`size` workers of these settings while the block lasts. `check` starts those again that were killed.
 
+    `progress` is asked when a worker was killed: any value that changes when a document or a round gets finished.
     Leaving drains them: one SIGTERM each, a second one when this process is told to stop twice.
     """
 
@@ -41,12 +46,15 @@ class Crew:
         stop: Stop,
         *,
         revive: Callable[[], None] = lambda: None,
+        progress: Callable[[], object] = lambda: None,
         command: tuple[str, ...] = COMMAND,
     ) -> None:
         self._settings = settings
         self._size = size
         self._stop = stop
         self._revive = revive
+        self._progress = progress
+        self._finished: object = None
         self._command = command
         self._workers: list[Worker] = []
         self._restarts = 0
@@ -54,7 +62,7 @@ class Crew:
     def __enter__(self) -> Self:
         self._stop.at_once = self._end_now
         folder = self._settings.state / "logs"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         began = time.strftime("%Y%m%d-%H%M%S")
         for number in range(1, self._size + 1):
             path = folder / f"worker-{began}-{os.getpid()}-{number}.log"
@@ -77,14 +85,21 @@ class Crew:
                 continue
             if code > 0:
                 raise worker.error(code)
-            if self._restarts >= RESTARTS:
-                raise EngineError(
-                    f"the worker was killed {RESTARTS + 1} times; its last words are in {worker.log_file}"
-                )
-            self._restarts += 1
+            self._count_restart(worker)
             log.warning("a worker ended (%s); starting it again, see %s", _how(code), worker.log_file)
             self._revive()
             worker.start()
+
+    def _count_restart(self, worker: Worker) -> None:
+        finished = self._progress()
+        if finished != self._finished:
+            self._finished, self._restarts = finished, 0
+        if self._restarts >= RESTARTS:
+            raise EngineError(
+                f"the worker was killed {RESTARTS + 1} times in a row and finished nothing; "
+                f"its last words are in {worker.log_file}"
+            )
+        self._restarts += 1
 
     def _end_now(self) -> None:
         for worker in self._workers:
@@ -103,7 +118,7 @@ class Worker:
 
     def start(self) -> None:
         """Start the process; its output is appended to the log file."""
-        with self.log_file.open("ab") as output:
+        with open(self.log_file, "ab", opener=private) as output:  # Path.open takes no opener
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module, no shell
                 self._command,
                 stdin=subprocess.DEVNULL,

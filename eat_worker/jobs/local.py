@@ -69,10 +69,16 @@ def run_until_done(
             check = stack.enter_context(_threads(settings, stop))
         else:
             broker = stack.enter_context(use_broker(settings))
-            check = stack.enter_context(Crew(settings, workers, stop, revive=broker.revive)).check
+
+            def progress() -> tuple[int, int]:
+                return patiently(lambda: _finished_work(store, run_ids), stop.event)
+
+            check = stack.enter_context(Crew(settings, workers, stop, revive=broker.revive, progress=progress)).check
         _follow(store, run_ids, stop, check, on_progress)
         signal = stop.signal
         stop.request()
+    if stop.error is not None:
+        raise stop.error
     with open_store(settings.database) as store:
         counts = count_documents(store, run_ids)
     on_progress(counts)
@@ -89,6 +95,11 @@ def count_documents(store: Store, run_ids: Sequence[int]) -> Counts:
             for name, documents in status.documents.items():
                 by_status[name] = by_status.get(name, 0) + documents
     return Counts(by_status, is_open)
+
+
+def _finished_work(store: Store, run_ids: Sequence[int]) -> tuple[int, int]:
+    """Documents that have ended and rounds that are stored."""
+    return count_documents(store, run_ids).ended, store.count_rounds(run_ids)
 
 
 def _follow(

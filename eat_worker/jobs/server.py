@@ -23,6 +23,7 @@ from typing import IO, Literal, Self
 
 from eat_worker.errors import BrokerUnavailable, ConfigurationError
 from eat_worker.jobs.server_place import find_program, socket_path
+from eat_worker.private_files import make_private_folder, private
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class EmbeddedServer:
         with self._starting():
             self._ensure()
             if self._share is None:
-                share = (self.state / "broker.users").open("ab")
+                share = self._locked_file("broker.users")
                 fcntl.flock(share, fcntl.LOCK_SH)
                 self._share = share
 
@@ -115,8 +116,8 @@ class EmbeddedServer:
     def _starting(self) -> Iterator[None]:
         """Only one process at a time starts, heals or stops the server."""
         try:
-            self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with (self.state / "broker.lock").open("ab") as lock:
+            make_private_folder(self.state)
+            with self._locked_file("broker.lock") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 yield
         except OSError as error:
@@ -125,6 +126,9 @@ class EmbeddedServer:
                     f"the state folder {self.state} is on a file system without locks; choose another --state"
                 ) from error
             raise BrokerUnavailable(f"the embedded broker in {self.state} cannot be started: {error}") from error
+
+    def _locked_file(self, name: str) -> IO[bytes]:
+        return open(self.state / name, "ab", opener=private)  # Path.open takes no opener
 
     def _ensure(self) -> None:
         reply = self._await_loaded()
@@ -164,7 +168,9 @@ class EmbeddedServer:
         self._data.mkdir(mode=0o700, exist_ok=True)
         self.log_file.parent.mkdir(mode=0o700, exist_ok=True)
         # It detaches itself: neither a Ctrl-C meant for eat nor the end of the process that started it reaches it.
-        run = subprocess.run(self._command(), stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
+        run = subprocess.run(  # noqa: S603  # a server program of our own choice, no shell
+            self._command(), stdin=subprocess.DEVNULL, capture_output=True, check=False, umask=0o077
+        )
         self._complaint = (run.stderr or run.stdout).decode(errors="replace").strip()
         started = time.monotonic()
         while run.returncode == 0 and time.monotonic() < started + START_SECONDS:

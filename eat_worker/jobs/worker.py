@@ -21,7 +21,7 @@ from eat_worker.jobs.advance import Advancer
 from eat_worker.jobs.broker import NONE, Broker, broker_url, use_broker
 from eat_worker.jobs.held import Heartbeat, Held
 from eat_worker.jobs.pool import Pool
-from eat_worker.jobs.stopping import Stop
+from eat_worker.jobs.stopping import PARENT_VARIABLE, Stop
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store, open_store
 
@@ -94,9 +94,11 @@ def serve(settings: Settings, *, name: str | None = None, until: Callable[[Store
             station.work_without_broker()
         else:
             station.work_with(broker)
+        # A worker of `eat run` is stopped by it when all is done; when it is not, `eat run` says how to go on.
+        advise = stop.signal is not None and PARENT_VARIABLE not in os.environ and _has_work(station.store)
     if stop.error is not None:
         raise stop.error
-    if stop.signal is not None:
+    if advise:
         sys.stderr.write(f"{RESUME}\n")
     return stop.exit_code
 
@@ -104,6 +106,14 @@ def serve(settings: Settings, *, name: str | None = None, until: Callable[[Store
 def worker_name() -> str:
     """A name for this process that no other one has now."""
     return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def _has_work(store: Store) -> bool:
+    """Whether documents of any open run are left; taken for granted while the database is away."""
+    try:
+        return store.count_unfinished([run.id for run in store.list_runs() if run.state == "open"]) > 0
+    except StoreUnavailable:
+        return True
 
 
 @contextmanager

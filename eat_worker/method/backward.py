@@ -157,9 +157,18 @@ class _Chat:
 def _bound(chat: _Chat, entity: EnglishEntity, taken: Sequence[Span], number: int = 1, *, last: bool) -> Alignment:
     output = chat.bound_answer(entity, number, last=last)
     found = _placed(output, chat.words_of_text, chat.task.document.text, taken)
-    # A sum of rounded logarithms may lie a hair above zero.
-    confidence = math.exp(min(output.logprob, 0.0)) if output.logprob is not None else None
+    confidence = _confidence(output)
+    if found.span is not None and confidence is not None and confidence < chat.task.config.min_confidence:
+        found = Match(Outcome.UNSURE)
     return Alignment(entity, found.outcome, found.span, "constrained", output.output, confidence)
+
+
+def _confidence(output: RoundOutput) -> float | None:
+    """The geometric mean of the probabilities of the answer's tokens: comparable between long and short answers."""
+    if output.logprob is None:
+        return None
+    # A sum of rounded logarithms may lie a hair above zero.
+    return math.exp(min(output.logprob, 0.0) / max(output.generated_tokens, 1))
 
 
 def _placed(output: RoundOutput, words: SpanConstraint, text: str, taken: Sequence[Span]) -> Match:

@@ -13,7 +13,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "method": ("eat", "direct"),
     "prompts": ("restated", "official"),
     "rounds": (1, 3, 5),
-    "think": ("bound", "free"),
+    "forward": ("bound", "free"),
     "alignment": ("constrained", "free", "free+constrained"),
     "matcher": ("char", "official"),
     "extractor": ("chat",),
@@ -27,15 +27,16 @@ CHAT_STAGES = tuple(str(stage) for stage in Stage if stage not in (Stage.SCORE, 
 class MethodConfig:
     """What a run asks of the method. Raises ConfigurationError on a value outside CHOICES.
 
-    `think` is bound when the thinking round may only list words of the text (prompt sets that list names), and free as
-    in the paper; `alignment` says the same of the backward rounds. `adapter_stages` are the stages in which the
-    fine-tuned weights are on. Token limits bound each round's answer.
+    `forward` is bound when the thinking round may only list words of the text (prompt sets that list names) and the
+    translation is one line in Latin script, and free as in the paper; `alignment` says whether the backward rounds may
+    only say words of the text. `adapter_stages` are the stages in which the fine-tuned weights are on. The token limits
+    are per round. A bound answer whose confidence is below `min_confidence` is unsure and aligns nothing.
     """
 
     method: str = "eat"
     prompts: str = "restated"
     rounds: int = 3
-    think: str = "bound"
+    forward: str = "bound"
     alignment: str = "constrained"
     matcher: str = "char"
     extractor: str = "chat"
@@ -47,6 +48,7 @@ class MethodConfig:
     extract_tokens: int = 128
     locate_tokens: int = 128
     final_tokens: int = 48
+    min_confidence: float = 0.42
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -62,12 +64,13 @@ class MethodConfig:
         for name in ("think_tokens", "translate_tokens", "extract_tokens", "locate_tokens", "final_tokens"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} = {getattr(self, name)} must be at least 1")
+        if not 0 <= self.min_confidence <= 1:
+            raise ConfigurationError(f"min_confidence = {self.min_confidence} must lie between 0 and 1")
 
     @property
     def constrained(self) -> bool:
-        """Whether some round's answer is bound to the text: an engine that cannot do that must refuse the run."""
-        bound_think = self.think == "bound" and self.prompts == "restated" and self.rounds > 1
-        return self.method == "eat" and (bound_think or self.alignment != "free")
+        """Whether some round's answer is bound: an engine that cannot do that must refuse the run."""
+        return self.method == "eat" and (self.forward == "bound" or self.alignment != "free")
 
     def stages(self) -> tuple[Stage, ...]:
         """The stages a document of this run passes, in order, `done` last."""

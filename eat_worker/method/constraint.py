@@ -1,45 +1,81 @@
 """Answers bound to the text while they are decoded, so that no name can be invented.
 
 A SpanConstraint allows one contiguous run of the text's units, a ListConstraint the lines `words = English name (TAG)`
-in the order of the text, each with words of the text. Both compile to one small graph, linear in the number of units;
-llama.cpp and guided servers take it as a GBNF grammar, a logits processor asks `Automaton` what may follow.
+in the order of the text, each with words of the text, an EnglishConstraint one line in Latin script. Each compiles to a
+small graph, linear in the number of units; llama.cpp and guided servers take it as a GBNF grammar, a logits processor
+asks `Automaton` what may follow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from eat_worker.method.document import Span
-from eat_worker.method.rounds import Constraint, ListConstraint, SpanConstraint
+from eat_worker.method.rounds import Constraint, EnglishConstraint, ListConstraint, SpanConstraint
 from eat_worker.method.views import segments
 
 REFUSAL = "NONE"  # of a span
 NO_NAMES = "none"  # of a list
 _LONGEST_NAME = 40  # characters of an English name in a list
-_NOT_IN_NAME = "\n=()"
+
+Letters = tuple[tuple[int, int], ...]
+"""Characters as ranges of code points, first and last included."""
+
+# Latin letters with their marks, digits, punctuation and typographic signs; never "=", the sign of the lists.
+_LATIN: Letters = (
+    (0x20, 0x3C),
+    (0x3E, 0x7E),
+    (0xA0, 0x24F),
+    (0x2BB, 0x2BF),
+    (0x300, 0x36F),
+    (0x1E00, 0x1EFF),
+    (0x2010, 0x2027),
+    (0x2030, 0x2033),
+    (0x20AC, 0x20AC),
+    (0x2122, 0x2122),
+)
+_NAME: Letters = ((0x20, 0x27), (0x2A, 0x3C), *_LATIN[1:])  # no brackets: they hold the tag
+# Capitals, digits, opening marks and currencies; Latin Extended-A mixes capitals and small letters.
+_OPENING: Letters = (
+    (0x22, 0x24),
+    (0x27, 0x28),
+    (0x30, 0x39),
+    (0x41, 0x5B),
+    (0xC0, 0xDE),
+    (0x100, 0x17F),
+    (0x2018, 0x2018),
+    (0x201C, 0x201C),
+    (0x20AC, 0x20AC),
+)
+_ENDLESS = -1
 
 
 def units_of(text: str, *, characters: bool) -> tuple[str, ...]:
     """`text` cut into units that an answer is made of; joined they are the text.
 
-    `characters`: one character with its marks each (languages whose words have no spaces or carry particles);
-    otherwise words, punctuation marks and runs of white space.
+    `characters`: one character with its marks each (languages whose words have no spaces or carry particles), but Latin
+    words and numbers whole; otherwise words, punctuation marks and runs of white space.
     """
-    pieces = [text[start:end] for start, end in segments(text)]
-    if characters:
-        return tuple(pieces)
     units: list[str] = []
     before = ""
-    for piece in pieces:
-        kind = "space" if piece[0].isspace() else "word" if piece[0].isalnum() or piece[0] == "_" else ""
+    for piece in (text[start:end] for start, end in segments(text)):
+        kind = _kind_of(piece[0])
+        if characters and not (kind == "word" and _among(piece[0], _LATIN)):
+            kind = ""
         if kind and kind == before:
             units[-1] += piece
         else:
             units.append(piece)
         before = kind
     return tuple(units)
+
+
+def _kind_of(char: str) -> str:
+    if char.isspace():
+        return "space"
+    return "word" if char.isalnum() or char == "_" else ""
 
 
 def places_of(answer: str, units: Sequence[str]) -> Iterator[Span]:
@@ -65,15 +101,17 @@ def list_of(text: str, tags: tuple[str, ...], *, characters: bool) -> ListConstr
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One piece of an answer: `words` to say or, with `run`, up to `run` characters of a free name; then `after`.
+    """One piece of an answer: `words` to say or, with `run`, one to `run` characters of `letters`; then `after`.
 
-    Empty words and no run: nothing to say here, go on. `ends`: the answer may end after this piece.
+    A run of -1 has no longest length. Empty words and no run: nothing to say here, go on. `ends`: the answer may end
+    after this piece.
     """
 
     words: str
     run: int
     after: tuple[int, ...]
     ends: bool
+    letters: Letters = ()
 
 
 Graph = dict[int, Node]
@@ -84,6 +122,12 @@ def graph_of(constraint: Constraint) -> Graph:
     """The graph of all answers that the constraint allows."""
     if isinstance(constraint, SpanConstraint):
         return _span_graph(constraint)
+    if isinstance(constraint, EnglishConstraint):
+        return {
+            0: Node("", 0, (1,), False),
+            1: Node("", 1, (2,), True, _OPENING),
+            2: Node("", _ENDLESS, (), True, _LATIN),
+        }
     return _list_graph(constraint)
 
 
@@ -116,7 +160,7 @@ def _list_graph(constraint: ListConstraint) -> Graph:
         further = (words + width,) if later and _is_listable(units[at + 1]) else ()
         graph[words] = Node(unit, 0, (*stop, *further), False)
         graph[equals] = Node(" = ", 0, (name,), False)
-        graph[name] = Node("", _LONGEST_NAME, (bracket,), False)
+        graph[name] = Node("", _LONGEST_NAME, (bracket,), False, _NAME)
         graph[bracket] = Node(" (", 0, tags, False)
         for number, tag in zip(tags, constraint.tags, strict=True):
             graph[number] = Node(f"{tag})", 0, (line,) if later else (), True)
@@ -149,12 +193,21 @@ def gbnf(constraint: Constraint) -> str:
     graph = _living(graph_of(constraint))
     rules = []
     for number, node in sorted(graph.items()):
-        said = f"[^{_escaped(_NOT_IN_NAME)}]{{1,{node.run}}}" if node.run else f'"{_escaped(node.words)}"'
+        said = _class_of(node) if node.run else f'"{_escaped(node.words)}"'
         after = " | ".join(f"n{next_}" for next_ in node.after)
         rest = f" ({after}){'?' if node.ends else ''}" if after else ""
         body = after or '""' if not node.run and not node.words else said + rest
         rules.append(f"{'root' if number == 0 else f'n{number}'} ::= {body}")
     return "\n".join(rules) + "\n"
+
+
+def _class_of(node: Node) -> str:
+    ranges = "".join(f"{_code(first)}-{_code(last)}" for first, last in node.letters)
+    return f"[{ranges}]" + ("+" if node.run == _ENDLESS else f"{{1,{node.run}}}")
+
+
+def _code(point: int) -> str:
+    return f"\\u{point:04X}"
 
 
 def _living(graph: Graph) -> Graph:
@@ -166,7 +219,7 @@ def _living(graph: Graph) -> Graph:
     ending = _reached([number for number, node in graph.items() if node.ends], lambda number: before.get(number, ()))
     reached = _reached([0], lambda number: [next_ for next_ in graph[number].after if next_ in ending])
     return {
-        number: Node(node.words, node.run, tuple(next_ for next_ in node.after if next_ in reached), node.ends)
+        number: replace(node, after=tuple(next_ for next_ in node.after if next_ in reached))
         for number, node in graph.items()
         if number in reached
     }
@@ -189,6 +242,11 @@ def _escaped(text: str) -> str:
 
 # Brackets need none inside quotation marks, and guided servers refuse an escape they do not know.
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _among(char: str, letters: Letters) -> bool:
+    return any(first <= ord(char) <= last for first, last in letters)
+
 
 State = tuple[int, int]
 """(node, characters of it already said)"""
@@ -218,7 +276,7 @@ class Automaton:
     def _step(self, state: State, char: str) -> list[State]:
         node = self._graph[state[0]]
         steps = []
-        goes_on = state[1] < node.run and char not in _NOT_IN_NAME
+        goes_on = (node.run == _ENDLESS or state[1] < node.run) and _among(char, node.letters)
         if goes_on or node.words[state[1] : state[1] + 1] == char:
             steps.append((state[0], state[1] + 1))
         if self._complete(state):
@@ -229,7 +287,7 @@ class Automaton:
 
     def _enter(self, number: int, char: str) -> list[State]:
         node = self._graph[number]
-        allowed = char not in _NOT_IN_NAME if node.run else node.words[:1] == char
+        allowed = _among(char, node.letters) if node.run else node.words[:1] == char
         return [(number, 1)] if allowed else []
 
     def _complete(self, state: State) -> bool:

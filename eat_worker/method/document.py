@@ -36,10 +36,12 @@ class Outcome(StrEnum):
     AMBIGUOUS = "ambiguous"  # every place it could stand is taken by another entity
     TOO_LONG = "too_long"  # the answer covers most of a sentence: it names no entity
     REFUSED = "refused"  # the model said that nothing corresponds
+    UNSURE = "unsure"  # bound to the text, the model had to say words that it finds improbable
     TRUNCATED = "truncated"  # the answer hit its token limit
     EMPTY = "empty"
     NOT_IN_TRANSLATION = "not_in_translation"  # the extractor named words that the translation lacks
-    NOT_A_NAME = "not_a_name"  # the extractor named a common noun or a pronoun
+    REPEATED = "repeated"  # the extractor named it more often than it stands in the translation
+    NOT_A_NAME = "not_a_name"  # the extractor named a common noun, a pronoun or a figure
     UNKNOWN_TAG = "unknown_tag"
     PARSE_ERROR = "parse_error"
 
@@ -84,8 +86,8 @@ class Document:
 class EnglishEntity:
     """What the extractor named: words and tag in the English translation.
 
-    `index` numbers the entities of a document from 0. `span` lies in the translation and is None when the words are
-    not there; `fault` then says why (NOT_IN_TRANSLATION, NOT_A_NAME, UNKNOWN_TAG or PARSE_ERROR), otherwise it is None.
+    `index` numbers the entities of a document from 0. `span` lies in the translation and is None when nothing can be
+    aligned; `fault` then says why: NOT_IN_TRANSLATION, REPEATED, NOT_A_NAME, UNKNOWN_TAG or PARSE_ERROR.
     """
 
     index: int
@@ -100,7 +102,7 @@ class Alignment:
     """One line of the alignment ledger: what became of one English entity in the document's own text.
 
     `span` is set exactly when `outcome` is in ALIGNED. `via` names what found it: copy, list, free, constrained or
-    direct. `confidence` is the model's own probability of the answer in [0, 1], None where it has none.
+    direct. `confidence` is the geometric mean of the answer's token probabilities in [0, 1], None where there is none.
     """
 
     english: EnglishEntity

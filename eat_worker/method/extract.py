@@ -39,7 +39,7 @@ def parse_entities(answer: str, english: str, tags: Sequence[str]) -> tuple[Engl
 
     The tag is what stands before the first comma, the words run to the bracket that balances the opening one:
     `(ORG, Acme, Inc.)` is "Acme, Inc.", `(PER, J. (Jack) Smith)` is "J. (Jack) Smith". The n-th mention of the same
-    words gets their n-th place in the sentence; one more mention than places is a repetition and names nothing new.
+    words gets their n-th place in the sentence; a mention without a place of its own is REPEATED.
     """
     entities: list[EnglishEntity] = []
     places: dict[str, int] = {}
@@ -52,13 +52,12 @@ def parse_entities(answer: str, english: str, tags: Sequence[str]) -> tuple[Engl
             entities.append(EnglishEntity(len(entities), words, tag, fault=Outcome.UNKNOWN_TAG))
         elif not _is_name(words):
             entities.append(EnglishEntity(len(entities), words, tag, fault=Outcome.NOT_A_NAME))
+        elif (start := _find_words(english, words, places.get(words, 0))) >= 0:
+            places[words] = start + len(words)
+            entities.append(EnglishEntity(len(entities), words, tag, Span(start, start + len(words))))
         else:
-            start = _find_words(english, words, places.get(words, 0))
-            if start >= 0:
-                places[words] = start + len(words)
-                entities.append(EnglishEntity(len(entities), words, tag, Span(start, start + len(words))))
-            elif words not in places:
-                entities.append(EnglishEntity(len(entities), words, tag, fault=Outcome.NOT_IN_TRANSLATION))
+            fault = Outcome.REPEATED if words in places else Outcome.NOT_IN_TRANSLATION
+            entities.append(EnglishEntity(len(entities), words, tag, fault=fault))
     return tuple(entities)
 
 
@@ -68,8 +67,9 @@ _PRONOUNS = frozenset(
 
 
 def _is_name(words: str) -> bool:
-    """Whether `words` can be a name in English: some letter is a capital, or none is from an alphabet with case."""
-    return words not in _PRONOUNS and (words.lower() != words or words.upper() == words)
+    """Whether `words` can be a name in English: it has letters, and a capital if its alphabet has any."""
+    lettered = any(char.isalpha() for char in words)
+    return lettered and words not in _PRONOUNS and (words.lower() != words or words.upper() == words)
 
 
 def _bracketed(answer: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from eat_worker.method.constraint import list_of
 from eat_worker.method.document import RoundOutput, Stage
 from eat_worker.method.languages import LANGUAGES, language
 from eat_worker.method.prompts import ROUND_NAMES, PromptSet
-from eat_worker.method.rounds import Ask, Constraint, Limits, Round, Said, converse
+from eat_worker.method.rounds import Ask, Constraint, EnglishConstraint, Limits, Round, Said, converse
 
 WHOLE_SENTENCE = -1  # the `entity` of a round that is not about one entity
 SHORTEST = 2  # characters; a shorter sentence is not sent to the model
@@ -45,8 +45,11 @@ def translate(
 ) -> Iterator[RoundOutput]:
     """The rounds of the forward translation, as they arrive; `translation_of` the last is the English sentence."""
     spoken = language(lang)
-    bound = config.think == "bound" and prompts.lists_names
-    constraint = {"think": list_of(text, config.tags, characters=spoken.by_characters)} if bound else {}
+    constraint: dict[str, Constraint] = {}
+    if config.forward == "bound":
+        constraint = dict.fromkeys(("translate", "revise", "final"), EnglishConstraint())
+        if prompts.lists_names:
+            constraint["think"] = list_of(text, config.tags, characters=spoken.by_characters)
     variables = {"language": spoken.name, "text": text}
     chat = _Chat(Stage.FORWARD, variables, config, prompts, session)
     return _translate(chat, constraint, ask, said)

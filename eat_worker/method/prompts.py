@@ -101,7 +101,11 @@ _SHOWN = (
         "The singer Rosalía performed at the Royal Theatre in Madrid before executives of Telefónica.",
     ),
     ("Desde ayer llueve y hace mucho frío.", "none", "It has been raining since yesterday and it is very cold."),
-    ("Miguel Delibes ( escritor )", "Miguel Delibes = Miguel Delibes (PER)", "Miguel Delibes (writer)"),
+    (
+        "En 1937 Japón y la Sociedad de Naciones firmaron un acuerdo que el ministro Hirota rechazó.",
+        "Japón = Japan (LOC)\nSociedad de Naciones = League of Nations (ORG)\nHirota = Hirota (PER)",
+        "In 1937 Japan and the League of Nations signed an agreement which Minister Hirota rejected.",
+    ),
 )
 
 _THINK = (

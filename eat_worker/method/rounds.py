@@ -50,7 +50,15 @@ class ListConstraint:
     refusal: str
 
 
-Constraint = SpanConstraint | ListConstraint
+@dataclass(frozen=True, slots=True)
+class EnglishConstraint:
+    """The answer must be one line in Latin script that begins as an English sentence does.
+
+    Raw words of another script cannot be left in a translation, the failure section 3.1 of the paper names.
+    """
+
+
+Constraint = SpanConstraint | ListConstraint | EnglishConstraint
 
 
 @dataclass(frozen=True, slots=True)

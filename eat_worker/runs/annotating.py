@@ -16,8 +16,9 @@ from typing import Any
 
 from eat_worker.corpora.reading import Format, read_documents
 from eat_worker.corpora.records import Rejected
+from eat_worker.corpora.tagmaps import chosen_tag_map
 from eat_worker.engines.loading import open_engine
-from eat_worker.errors import EatError
+from eat_worker.errors import ConfigurationError, EatError
 from eat_worker.method.annotate import Annotation
 from eat_worker.method.annotate import annotate as annotate_document
 from eat_worker.method.config import MethodConfig
@@ -40,17 +41,24 @@ def annotate(
     dataset: str | None = None,
     format: Format | None = None,  # noqa: A002  # the option's own name
     limit: int | None = None,
+    tag_map: str | None = None,
+    strict_bio: bool = False,
     with_rounds: bool = False,
 ) -> Iterator[Record]:
     """The records of a file with their entities. A record that fails or was refused has `error` and stops nothing.
 
-    `with_rounds` adds every round: prompt id, variables, answer and cost.
+    `with_rounds` adds every round: prompt id, variables, answer and cost. `tag_map` and `strict_bio` as in `submit`.
 
-    Raises CorpusError when the file cannot be read at all, ModelMissing without weights, and a retryable error when
-    the engine is away: nobody could go on then.
+    Raises CorpusError when the file cannot be read at all, ModelMissing without weights, ConfigurationError when the
+    engine cannot do what is asked, and a retryable error when it is away: no record could succeed then.
     """
+    tags = chosen_tag_map(tag_map) if tag_map else None
     with ExitStack() as stack:
-        reading = stack.enter_context(read_documents(path, lang=lang, dataset=dataset, format=format, limit=limit))
+        reading = stack.enter_context(
+            read_documents(
+                path, lang=lang, dataset=dataset, format=format, tag_map=tags, limit=limit, strict_bio=strict_bio
+            )
+        )
         engine = open_engine(settings)
         stack.callback(engine.close)
         config, at_once = settings.method_config, settings.documents_at_once
@@ -77,7 +85,7 @@ def _record(item: Document | Rejected, ask: Ask, config: MethodConfig, session: 
     try:
         found = annotate_document(item, ask, config, session=session)
     except EatError as error:
-        if error.retryable:
+        if error.retryable or isinstance(error, ConfigurationError):
             raise
         return {**known, "error": {"code": error.code, "message": str(error)}}
     return {**known, **_found(item, found), "wall_seconds": round(time.monotonic() - began, 3)}

@@ -103,9 +103,9 @@ def _broker(settings: Settings) -> Check:
 
 def _model(settings: Settings) -> Check:
     if settings.engine == "scripted":
-        present = bool(settings.script) and Path(settings.script).is_file()
+        present = not settings.script or Path(settings.script).is_file()
         fix = "name a script that exists: --script FILE"
-        return Check("model", ok=present, detail=f"script {settings.script or 'not set'}", fix=fix)
+        return Check("model", ok=present, detail=f"script {settings.script or 'not set: rules answer'}", fix=fix)
     if settings.engine == "endpoint":
         named = bool(settings.endpoint_url and settings.endpoint_model)
         detail = f"{settings.endpoint_model or 'no model named'} at {settings.shown('endpoint_url') or 'no URL'}"
@@ -119,11 +119,25 @@ def _model(settings: Settings) -> Check:
 
 
 def _engine(settings: Settings) -> Check:
+    if settings.engine == "endpoint" and settings.endpoint_url:
+        from eat_worker.runs import model_server
+
+        return Check("engine", ok=True, detail=f"{model_server.probe(settings)}{_unbound(settings)}")
     if settings.engine != "llamacpp":
         return Check("engine", ok=True, detail=settings.engine)
     present = importlib.util.find_spec("xllamacpp") is not None
     detail = "llama.cpp (xllamacpp)" if present else "llama.cpp is not installed"
     return Check("engine", ok=present, detail=detail, fix="pip install 'eat_worker[local]'")
+
+
+def _unbound(settings: Settings) -> str:
+    """A word of warning: whether a run binds its answers is said when it is submitted, and may differ from here."""
+    if settings.endpoint_grammar != "none" or not settings.method_config.constrained:
+        return ""
+    return (
+        "; endpoint_grammar is none, so only runs with --forward free --alignment free can be served "
+        "(or set it to llama or vllm)"
+    )
 
 
 def _tokenizers(settings: Settings) -> Check:  # noqa: ARG001  # every check takes the settings

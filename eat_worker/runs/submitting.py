@@ -15,6 +15,7 @@ from typing import Any
 from eat_worker.corpora.quarantine import Quarantine
 from eat_worker.corpora.reading import Format, read_documents
 from eat_worker.corpora.records import Rejected
+from eat_worker.corpora.tagmaps import TagMap, chosen_tag_map
 from eat_worker.engines.loading import engine_identity
 from eat_worker.errors import ConfigurationError, CorpusError
 from eat_worker.method.config import MethodConfig
@@ -35,6 +36,7 @@ OnProgress = Callable[[int], None]
 class Submitted:
     """What a submit did. `rejected` counts refused records by code; `quarantine` holds them, None without any.
 
+    `left` counts documents of the run, those of earlier submits too, that have not ended yet.
     `dropped` counts gold entities left out by their tag in the file: tags without counterpart here. `repaired` counts
     I- tags of a BIO file that began an entity.
     """
@@ -42,6 +44,7 @@ class Submitted:
     run: str
     new: int
     already: int
+    left: int
     rejected: Mapping[str, int]
     quarantine: str | None
     dropped: Mapping[str, int]
@@ -61,39 +64,63 @@ def submit(
     name: str | None = None,
     format: Format | None = None,  # noqa: A002  # the option's own name
     limit: int | None = None,
+    tag_map: str | None = None,
+    strict_bio: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Submitted:
     """Store the documents of a corpus under a run with frozen settings; what is there already is not stored again.
 
     The run is called `name`, or after file, language and settings, so that the same command finds the same run.
-    Raises CorpusError when the file cannot be read at all, ConfigurationError on an unknown language or when a run of
-    that name has other settings, ModelMissing without weights. Nothing is stored then.
+    `tag_map` names the map of gold tags, see `chosen_tag_map`; `strict_bio` refuses I- tags that begin an entity.
+    Raises CorpusError when the file cannot be read at all, ConfigurationError on an unknown language or tag map or when
+    a run of that name has other settings, ModelMissing without weights. Nothing is stored then.
     """
-    with read_documents(path, lang=lang, dataset=dataset, format=format, limit=limit) as reading:
+    tags = chosen_tag_map(tag_map) if tag_map else None
+    with read_documents(
+        path, lang=lang, dataset=dataset, format=format, tag_map=tags, limit=limit, strict_bio=strict_bio
+    ) as reading:
         first = next(reading, None)  # a file without records makes no run
         if first is None:
             raise CorpusError(f"nothing to do: {path} has no records")
-        spec = run_spec(settings, path, lang=lang, dataset=dataset, name=name)
-        file = settings.state / "quarantine" / f"{spec.name}.jsonl"
-        with open_store(settings.database, create=True) as store, Quarantine(file) as quarantine:
+        spec = run_spec(settings, path, lang=lang, dataset=dataset, name=name, tags=tags)
+        kept = Quarantine(settings.state / "quarantine", spec.name)
+        with open_store(settings.database, create=True) as store, kept as quarantine:
             run = store.add_run(spec)
             store.add_prompts(prompts_of(spec.config))
             records = _reported(chain([first], reading), on_progress)
             added = store.add_documents(run.id, _accepted(records, quarantine))
+            left = store.count_unfinished([run.id])
         tally = reading.tally
-    refused = dict(quarantine.counts)
-    dropped, where = dict(tally.dropped), str(file) if refused else None
-    return Submitted(spec.name, added.new, added.already, refused, where, dropped, tally.repaired)
+    return Submitted(
+        run=spec.name,
+        new=added.new,
+        already=added.already,
+        left=left,
+        rejected=dict(quarantine.counts),
+        quarantine=str(quarantine.path) if quarantine.path else None,
+        dropped=dict(tally.dropped),
+        repaired=tally.repaired,
+    )
 
 
 def run_spec(
-    settings: Settings, path: Path, *, lang: str | None, dataset: str | None, name: str | None = None
+    settings: Settings,
+    path: Path,
+    *,
+    lang: str | None,
+    dataset: str | None,
+    name: str | None = None,
+    tags: TagMap | None = None,
 ) -> RunSpec:
-    """What a submit of this file freezes. Raises ConfigurationError on a name that cannot name a file."""
+    """What a submit of this file freezes. `tags`: a map of gold tags that was asked for; it makes another run.
+
+    Raises ConfigurationError on a name that cannot name a file.
+    """
     identity = engine_identity(settings)
     config = settings.method_config
     if name is None:
         frozen = {"config": config.to_json(), "fingerprint": identity.fingerprint, "dataset": dataset}
+        frozen |= {} if tags is None else {"tag_map": dict(tags)}
         stem = re.sub(r"[^\w.+-]+", "-", "stdin" if str(path) == "-" else _stem(path)).strip("-.")[:60]
         name = "-".join(part for part in (stem or "corpus", lang, fingerprint(frozen)[:6]) if part)
     elif not _NAME.fullmatch(name) or name.startswith("."):

@@ -44,7 +44,10 @@ from eat_worker.storage.tables import attempts, documents, entities, events, now
 from eat_worker.storage.values import Claim, Hint, RunSpec, queue_of
 
 # A document whose workers died this often in a row, without a commit between, is taken to be what kills them.
-MAX_EXPIRIES = 8
+MAX_EXPIRIES = 5
+# After so many it is worked on alone: one dead worker is an accident, two make all that it had in hand suspect, and
+# only the one that kills may pay for it.
+ALONE_AFTER = 2
 
 DISPATCHERS = 0x656175  # the lock of one dispatcher at a time on PostgreSQL; SQLite has one writer anyway
 TAKE_TURN = text("SELECT pg_advisory_xact_lock(:number)")
@@ -54,6 +57,15 @@ QUEUED = documents.c.status == literal_column("'queued'")
 RUNNING = documents.c.status == literal_column("'running'")
 _run_is_open = exists().where(runs.c.id == documents.c.run_id, runs.c.state == "open").correlate(documents)
 _due = or_(documents.c.not_before.is_(None), documents.c.not_before <= now())
+# Two threads of one worker may both see nothing in hand on PostgreSQL; that is rare and costs nobody a document.
+_in_hand = documents.alias("in_hand")
+_by_this_worker = (
+    _in_hand.c.status == literal_column("'running'"),
+    _in_hand.c.lease_owner == bindparam("worker"),
+    _in_hand.c.lease_until >= now(),
+)
+_expiries = documents.c.expiries + case((RUNNING, 1), else_=0)
+_has_in_hand = exists().where(*_by_this_worker)
 _stale_after = bindparam("stale_after", type_=Double)
 _lease = bindparam("lease_seconds", type_=Double)
 FREED = {"hinted_at": null(), "lease_owner": null(), "lease_until": null()}
@@ -109,7 +121,9 @@ _READY = (
     .with_for_update(skip_locked=True)
 )
 READY = _READY.where(or_(documents.c.hinted_at.is_(None), documents.c.hinted_at < now() - _stale_after))
-CLAIMABLE = _READY
+# By whether the worker has nothing in hand.
+CLAIMABLE = {True: _READY, False: _READY.where(documents.c.expiries < ALONE_AFTER)}
+HAS_IN_HAND = select(_in_hand.c.id).where(*_by_this_worker).limit(1)
 MARK_HINTED = update(documents).where(documents.c.id == bindparam("document_id")).values(hinted_at=now())
 
 CLAIM = (
@@ -118,12 +132,13 @@ CLAIM = (
         documents.c.id == bindparam("document_id"),
         documents.c.stage == bindparam("at_stage"),
         or_(and_(QUEUED, _due), and_(RUNNING, documents.c.lease_until < now())),
+        or_(_expiries < ALONE_AFTER, ~_has_in_hand),
         _run_is_open,
     )
     .values(
         status="running",
         attempt=documents.c.attempt + 1,
-        expiries=documents.c.expiries + case((RUNNING, 1), else_=0),
+        expiries=_expiries,
         lease_owner=bindparam("worker"),
         lease_until=now() + _lease,
         hinted_at=null(),
@@ -213,7 +228,8 @@ class Queue(Submission):
     def claim(self, document_id: int, stage: Stage, worker: str, lease_seconds: float) -> Claim | None:
         """Leases the document for that stage, with all that the stage needs.
 
-        None when it is not to be had: taken, ended, at another stage, not due yet, or its run is not open.
+        None when it is not to be had: taken, ended, at another stage, not due yet, or its run is not open. Also when
+        ALONE_AFTER workers died with it and this one has others in hand: they must not die with it too.
         """
         with self.database.write() as transaction:
             return self._claim(transaction, document_id, stage, worker, lease_seconds)
@@ -222,9 +238,10 @@ class Queue(Submission):
         """Leases the next document whose stage is served by one of `queues`, without a broker; None when idle."""
         with self.database.write() as transaction:
             self._take_back(transaction)
+            claimable = CLAIMABLE[not transaction.rows(HAS_IN_HAND, worker=worker)]
             for run_id, stage, queue in self._work(transaction):
                 if queue in queues:
-                    found = transaction.row(CLAIMABLE, run_id=run_id, stage=str(stage), limit=1)
+                    found = transaction.row(claimable, run_id=run_id, stage=str(stage), limit=1)
                     if found:
                         return self._claim(transaction, found[0], stage, worker, lease_seconds)
         return None

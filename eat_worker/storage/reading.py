@@ -28,10 +28,11 @@ from eat_worker.storage.rows import (
     scores_of,
 )
 from eat_worker.storage.submission import RUN_BY_ID, RUNS, run_from
-from eat_worker.storage.tables import attempts, documents, entities, runs, scores
+from eat_worker.storage.tables import attempts, documents, entities, rounds, runs, scores
 from eat_worker.storage.values import STATUSES, Annotated, Attempt, Dossier, Failure, Run, RunStatus
 
 PAGE = 500  # ids per query; a reader that is slow holds no transaction open between pages
+NAMESAKES = 10  # documents of one external id that are told apart by name
 
 _run = documents.c.run_id == bindparam("run_id")
 _ALL_COUNTS = select(documents.c.run_id, documents.c.status, documents.c.error_code, func.count()).group_by(
@@ -55,6 +56,9 @@ USAGE = {False: _ALL_USAGE, True: _ALL_USAGE.where(_run)}
 STARTS = {False: _ALL_STARTS, True: _ALL_STARTS.where(runs.c.id == bindparam("run_id"))}
 COUNT_QUEUED = select(func.count()).where(QUEUED, _run)
 COUNT_RUNNING = select(func.count()).where(RUNNING, _run)
+COUNT_ROUNDS = (
+    select(func.count()).select_from(rounds.join(documents, documents.c.id == rounds.c.document_id)).where(_run)
+)
 
 _DOSSIER = select(
     *(documents.c[name] for name in ("id", "run_id", "stage", "status", "error_code", "error")),
@@ -65,6 +69,14 @@ BY_ID = _DOSSIER.where(documents.c.id == bindparam("document_id"))
 BY_EXT_ID = _DOSSIER.where(documents.c.ext_id == bindparam("ext_id")).order_by(_newest).limit(1)
 BY_ID_IN_RUN = BY_ID.where(_run)
 BY_EXT_ID_IN_RUN = BY_EXT_ID.where(_run)
+_SAME_EXT_ID = (
+    select(documents.c.id, runs.c.name)
+    .join(runs, runs.c.id == documents.c.run_id)
+    .where(documents.c.ext_id == bindparam("ext_id"))
+    .order_by(_newest)
+    .limit(NAMESAKES + 1)
+)
+SAME_EXT_ID = {False: _SAME_EXT_ID, True: _SAME_EXT_ID.where(_run)}
 SCORES_OF = select(*(scores.c[name] for name in SCORES)).where(scores.c.document_id == bindparam("document_id"))
 ATTEMPTS_OF = (
     select(*(attempts.c[name] for name in ("stage", "attempt", "worker", "started_at", "ended_at", "outcome", "error")))
@@ -142,6 +154,11 @@ class Reading(Commit):
                 for query in (COUNT_QUEUED, COUNT_RUNNING)
             )
 
+    def count_rounds(self, run_ids: Collection[int]) -> int:
+        """Rounds stored for documents of these runs, those that have not ended too. Reads them all."""
+        with self.database.read() as transaction:
+            return sum(transaction.rows(COUNT_ROUNDS, run_id=run_id)[0][0] for run_id in run_ids)
+
     def dossier(self, document: int | str, run: str | int | None = None) -> Dossier:
         """Everything about one document, named by its number or by the id its corpus gave it.
 
@@ -154,6 +171,15 @@ class Reading(Commit):
                 inside = "" if run is None else f" in run {run!r}"
                 raise NotFound(f"no document {clean(str(document))}{inside}; name its number or its id")
             return _dossier(transaction, row)
+
+    def namesakes(self, ext_id: str, run: str | int | None = None) -> list[tuple[int, str]]:
+        """Number and run of the documents to which their corpus gave that id, the newest first.
+
+        At most NAMESAKES + 1 of them; `run` narrows the search. Raises NotFound when there is no such run.
+        """
+        with self.database.read() as transaction:
+            within = {} if run is None else {"run_id": self._find_run(transaction, run).id}
+            return [(key, name) for key, name in transaction.rows(SAME_EXT_ID[bool(within)], ext_id=ext_id, **within)]
 
     def list_failed(self, run: str | int) -> list[Failure]:
         """The run's documents that failed for good, in the order they came."""

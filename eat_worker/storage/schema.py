@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from eat_worker.errors import ConfigurationError, DiskFull, EatError, SchemaError
+from eat_worker.private_files import make_private_file, make_private_folder
 from eat_worker.storage.engine import Database, safe_url, sqlite_file
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def upgrade(url: str) -> Upgrade:
     file = sqlite_file(url)
     copy = None
     if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(file.parent)
+        make_private_file(file)  # what SQLite makes beside it gets the same rights
         if before is not None and before != HEAD:
             copy = backup(url, _free_name(file, before))
     if before != HEAD:
@@ -125,6 +127,7 @@ def backup(url: str, path: Path) -> Path:
         raise DiskFull(f"{path.parent} has {room} bytes left, the backup of {file} needs {file.stat().st_size}")
     with closing(Database(url)) as database:
         try:
+            make_private_file(path)  # SQLite fills an empty file; one of its own making would be open to others
             database.run_alone("VACUUM INTO ?", str(path))
         except EatError:
             path.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ import math
 import random
 import shutil
 import struct
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ from eat_worker.engines.llamacpp import LlamaCpp
 from eat_worker.errors import ConfigurationError, EngineError, EngineUnavailable, TooLong
 from eat_worker.method.constraint import NO_NAMES, Automaton, list_of, span_of
 from eat_worker.method.document import Stage
-from eat_worker.method.rounds import Constraint, Limits, Message, Request, RoundResult
+from eat_worker.method.rounds import Constraint, EnglishConstraint, Limits, Message, Request, RoundResult
 
 pytestmark = pytest.mark.model
 
@@ -170,6 +171,21 @@ def test_a_grammar_that_llama_cpp_refuses_fails_one_round_only(
 def test_a_prompt_that_is_no_text_fails_one_round_only(engine: LlamaCpp) -> None:
     with pytest.raises(EngineError):
         ask(engine, "half a character: \ud800")
+    assert ask(engine, "Name a city.").text
+
+
+class Broken:
+    """A server in whose native part something goes wrong."""
+
+    def handle_completions(self, body: dict[str, Any]) -> dict[str, Any]:
+        raise RuntimeError("native fault")
+
+
+def test_a_fault_of_the_native_part_fails_one_round_only(engine: LlamaCpp, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "_server", Broken())
+        with pytest.raises(EngineError, match=r"llama\.cpp failed: native fault"):
+            ask(engine, "Name a city.")
     assert ask(engine, "Name a city.").text
 
 
@@ -362,6 +378,15 @@ def test_a_bound_list_has_words_of_the_text_in_their_order(engine: LlamaCpp, tex
         at = text.index(words, at) + len(words)
 
 
+def test_a_bound_translation_is_one_line_in_latin_script(engine: LlamaCpp) -> None:
+    bound = EnglishConstraint()
+    for text in TEXTS[1:4]:
+        result = ask(engine, f"Repeat these words: {text}", constraint=bound, tokens=16)
+        assert result.text
+        assert "\n" not in result.text
+        assert _allows(bound, result.text)
+
+
 def _allows(bound: Constraint, answer: str) -> bool:
     automaton = Automaton(bound)
     return automaton.accepts(automaton.advance(automaton.start(), answer))
@@ -437,6 +462,14 @@ def test_a_file_that_is_no_model_is_refused(
         open_engine(path)
     assert scratch_folders() == set()
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("own_tmp")
+def test_without_the_library_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    with pytest.raises(ConfigurationError, match=r"run: pip install 'eat_worker\[local\]'"):
+        open_engine(tmp_path / "any.gguf")
+    assert scratch_folders() == set()
 
 
 @pytest.mark.usefixtures("own_tmp")

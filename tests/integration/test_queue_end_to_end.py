@@ -11,9 +11,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +63,7 @@ class Site:
             lines.append({"fault": "sleep", "text": "", "seconds": seconds})
         script.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
         corpus.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-        given = {"engine": "scripted", "script": str(script), "think": "free", "alignment": "free", **settings}
+        given = {"engine": "scripted", "script": str(script), "forward": "free", "alignment": "free", **settings}
         self.settings: Settings = load_settings(
             {"state": folder / "state", **given}, directory=folder, environ={"HOME": str(folder)}
         )
@@ -378,3 +380,118 @@ def test_a_worker_that_cannot_start_is_quoted(tmp_path):
     Path(site.settings.script).unlink()
     with pytest.raises(ConfigurationError, match="script"):
         site.run()
+
+
+class Refusing(ThreadingHTTPServer):
+    """A chat server that takes no key; `asked` counts the requests."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), RefusingHandler)
+        self.asked = 0
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What makes it the engine of a run; nobody resolves its name or starts it."""
+        url = f"http://127.0.0.1:{self.server_port}"
+        return {"engine": "endpoint", "endpoint_url": url, "endpoint_model": "m", "endpoint_grammar": "llama"}
+
+
+class RefusingHandler(BaseHTTPRequestHandler):
+    server: Refusing
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked += 1
+        self.send_response(401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        """Nothing on stderr."""
+
+
+@pytest.fixture
+def refusing() -> Iterator[Refusing]:
+    with Refusing() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def eat_worker(site: Site, **environ: str) -> subprocess.CompletedProcess[str]:
+    """`eat worker` on the site, to its end."""
+    given = {**environment(site.settings), **environ}
+    del given[PARENT_VARIABLE]
+    command = [sys.executable, "-m", "eat_worker", "worker"]
+    return subprocess.run(
+        command, env=given, cwd=site.settings.state, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def check_nothing_lost(site: Site, reason: str) -> None:
+    """Every document waits for another worker, and none of them pays for this one."""
+    assert site.statuses() == {"queued": site.documents}
+    assert site.rows("SELECT DISTINCT faults, expiries, error_code FROM documents") == [(0, 0, None)]
+    assert site.rows("SELECT DISTINCT outcome FROM attempts") == [("released",)]
+    # A document taken just before the first refusal is given back unasked.
+    reasons = {error for (error,) in site.rows("SELECT error FROM attempts")}
+    assert reason in reasons
+    assert reasons <= {reason, "the worker was asked to stop"}
+
+
+REFUSED = "the model server refused the key; set endpoint_key_file"
+
+
+@pytest.mark.parametrize("broker", ["", "none"])
+def test_a_worker_whose_key_is_refused_ends_and_its_documents_wait(tmp_path, refusing, broker):
+    site = Site(tmp_path, 3, broker_url=broker, **refusing.settings, concurrency=1)
+    done = eat_worker(site)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr.splitlines()[-1] == f"eat: {REFUSED}"
+    assert "this worker cannot go on" in done.stderr
+    assert "to go on: eat worker" not in done.stderr
+    assert refusing.asked == 1
+    check_nothing_lost(site, REFUSED)
+
+
+def test_a_worker_that_cannot_bind_answers_ends_at_the_first_bound_run(tmp_path, refusing):
+    site = Site(tmp_path, 2, broker_url="none", forward="bound", **refusing.settings, concurrency=1)
+    done = eat_worker(site, EAT_ENDPOINT_GRAMMAR="none")
+    assert done.returncode == 78
+    reason = (
+        "the method binds answers to the text and this endpoint is not set up for that; set endpoint_grammar to llama "
+        "or vllm, or submit with --forward free --alignment free"
+    )
+    assert done.stderr.splitlines()[-1] == f"eat: {reason}"
+    assert refusing.asked == 0
+    check_nothing_lost(site, reason)
+
+
+@pytest.mark.parametrize("broker", ["", "none"])
+def test_a_run_whose_key_is_refused_says_so(tmp_path, refusing, broker):
+    site = Site(tmp_path, 6, broker_url=broker, **refusing.settings)
+    with pytest.raises(ConfigurationError, match=REFUSED):
+        site.run()
+    check_nothing_lost(site, REFUSED)
+    assert psutil.Process().children() == []
+
+
+def test_a_document_that_kills_its_worker_ends_as_poison_and_harms_no_other(tmp_path):
+    texts = [f"Minister {number} kam" for number in range(4)]
+    texts.insert(2, "Minister Gift kam")
+    (tmp_path / "corpus.jsonl").write_text("".join(json.dumps({"id": text, "text": text}) + "\n" for text in texts))
+    # The others are slow: each time the worker dies they have not finished a round.
+    faults = [{"fault": "crash", "text": "Gift"}, {"fault": "sleep", "text": "", "seconds": 0.3}]
+    (tmp_path / "script.jsonl").write_text("".join(json.dumps(fault) + "\n" for fault in faults))
+    words = ("corpus.jsonl", "--lang", "de", "--engine", "scripted", "--script", "script.jsonl", "--lease-seconds", "1")
+    given = {name: value for name, value in os.environ.items() if not name.startswith("EAT_")}
+    command = [sys.executable, "-m", "eat_worker", "run", *words, "--run", "r", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, env=given, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 3, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert (found["documents"]["done"], found["failures"]) == (4, {"poison": 1})
+    settings = load_settings({}, directory=tmp_path, environ={})
+    with open_store(settings.database) as store:
+        assert [failure.ext_id for failure in store.list_failed("r")] == ["Minister Gift kam"]

@@ -135,6 +135,31 @@ def test_a_document_that_kills_every_worker_is_given_up(scene: Any) -> None:
     assert scene.sql("SELECT kind, document_id FROM events") == [("poison", 1)]
 
 
+def test_what_two_dead_workers_had_in_hand_is_tried_alone(scene: Any) -> None:
+    scene.run(documents=4)
+    for _ in range(2):
+        for document_id in (1, 2):
+            scene.claim("dead", document_id)
+        for document_id in (1, 2):
+            scene.expire(document_id)
+        scene.store.take_hints(10, window=10, stale_after=60)
+    assert scene.store.claim_next({"gpu"}, "w1", 60).document_id == 1
+    assert scene.store.claim(2, Stage.FORWARD, "w1", 60) is None
+    assert scene.store.claim_next({"gpu"}, "w1", 60).document_id == 3  # one that killed nobody may join
+    assert scene.store.claim(2, Stage.FORWARD, "w2", 60) is not None
+    assert scene.store.claim_next({"gpu"}, "w2", 60).document_id == 4
+
+
+def test_one_whose_lease_nobody_took_back_is_tried_alone_too(scene: Any) -> None:
+    scene.run(documents=2)
+    scene.claim("w2", 2)
+    for worker in ("w0", "w1"):
+        scene.claim(worker, 1)
+        scene.expire(1)
+    assert scene.store.claim(1, Stage.FORWARD, "w2", 60) is None
+    assert scene.store.claim(1, Stage.FORWARD, "w3", 60).attempt == 3
+
+
 def test_a_commit_clears_the_count_of_dead_workers(scene: Any) -> None:
     scene.run()
     scene.claim("w1")

@@ -171,6 +171,9 @@ def test_status_counts_documents_and_failures(scene: Any) -> None:
     assert scene.store.run_status(run.id) == [status]
     assert scene.store.count_unfinished([run.id]) == 2
     assert scene.store.count_unfinished([]) == 0
+    scene.store.add_round(scene.claim(document_id=5), scene.round())
+    assert scene.store.count_rounds([run.id]) == 2
+    assert scene.store.count_rounds([]) == 0
 
 
 def test_status_of_an_unknown_run_is_not_found(scene: Any) -> None:

@@ -209,6 +209,5 @@ def test_threads_default_to_the_cpus_given(tmp_path: Path) -> None:
 
 def test_every_setting_of_the_method_can_be_set(tmp_path: Path) -> None:
     assert {item.name for item in fields(MethodConfig)} <= set(NAMES)
-    assert load(tmp_path, EAT_THINK_TOKENS="64", EAT_THINK="free").method_config == MethodConfig(
-        think="free", think_tokens=64
-    )
+    given = {"EAT_THINK_TOKENS": "64", "EAT_FORWARD": "free", "EAT_MIN_CONFIDENCE": "0.5"}
+    assert load(tmp_path, **given).method_config == MethodConfig(forward="free", think_tokens=64, min_confidence=0.5)

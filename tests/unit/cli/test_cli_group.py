@@ -76,6 +76,22 @@ def test_version_is_printed(eat: Eat) -> None:
     assert __version__ in eat("--version").out
 
 
+@pytest.mark.parametrize("words", [(), ("model",), ("db",)])
+def test_a_group_without_a_command_shows_its_help_and_ends_as_a_usage_error(eat: Eat, words: tuple[str, ...]) -> None:
+    done = eat(*words)
+    assert (done.code, done.err) == (2, "")
+    assert done.out == eat(*words, "--help").out
+
+
+def test_under_json_a_group_without_a_command_is_an_error(eat: Eat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EAT_JSON", "1")
+    done = eat()
+    assert (done.code, json.loads(done.out)) == (
+        2,
+        {"error": {"code": "usage", "message": "a command is missing; see: eat --help"}},
+    )
+
+
 def test_an_unknown_command_names_the_close_ones(eat: Eat) -> None:
     done = eat("sattus")
     assert (done.code, done.out) == (2, "")
@@ -102,6 +118,15 @@ def test_eat_toml_of_the_working_folder_is_read(eat: Eat, tmp_path: Path) -> Non
     (tmp_path / "eat.toml").write_text("slots = 7\n")
     settings = json.loads(eat("config", "--json").out)["settings"]
     assert {"name": "slots", "value": 7, "origin": "eat.toml"} in settings
+
+
+def test_an_unknown_variable_is_named_with_the_close_ones(eat: Eat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EAT_SLOT", "7")
+    done = eat("config")
+    assert (done.code, done.err) == (78, "eat: unknown variable EAT_SLOT; did you mean EAT_SLOTS?\n")
+    monkeypatch.delenv("EAT_SLOT")
+    monkeypatch.setenv("EAT_XYZZY", "7")
+    assert eat("config").err == "eat: unknown variable EAT_XYZZY; `eat config --help` lists the settings\n"
 
 
 def test_an_unknown_setting_ends_with_78(eat: Eat, tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_doctor_is_content_with_a_scripted_engine(eat: Eat, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("words", "name", "fix"),
     [
-        (("--engine", "scripted"), "model", "name a script that exists: --script FILE"),
+        (("--engine", "scripted", "--script", "absent"), "model", "name a script that exists: --script FILE"),
         (("--engine", "endpoint"), "model", "set EAT_ENDPOINT_URL and EAT_ENDPOINT_MODEL"),
         (("--database-url", "sqlite:///absent.db"), "database", "eat db upgrade"),
         (("--broker", "redis://127.0.0.1:9/0"), "broker", ""),
@@ -176,6 +176,11 @@ def test_doctor_sees(eat: Eat, words: tuple[str, ...], name: str, fix: str) -> N
     checks = {check["name"]: check for check in json.loads(eat("doctor", *words, "--json").out)["checks"]}
     assert checks[name]["ok"] is False
     assert checks[name]["fix"].startswith(fix)
+
+
+def test_doctor_needs_no_script_where_rules_answer(eat: Eat) -> None:
+    done = eat("doctor", "--engine", "scripted", "--broker", "none")
+    assert (done.code, "script not set: rules answer" in done.out) == (0, True)
 
 
 def test_doctor_sees_an_old_database(eat: Eat, settings: Settings, tmp_path: Path) -> None:

@@ -58,6 +58,19 @@ def test_debug_shows_the_traceback(
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("no", ["0", "false", "no", "OFF", ""])
+def test_a_variable_that_says_no_is_no(no: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ended(raising(ValueError("deep")), ["status"], {"EAT_DEBUG": no, "EAT_JSON": no})
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "eat: ValueError: deep; a fault of eat: --debug shows where\n")
+
+
+@pytest.mark.parametrize("yes", ["1", "true", "Yes", "on"])
+def test_a_variable_that_says_yes_is_yes(yes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ended(raising(errors.NotFound("x")), ["status"], {"EAT_JSON": yes})
+    assert json.loads(capsys.readouterr().out) == {"error": {"code": "not_found", "message": "x"}}
+
+
 def test_ctrl_c_prints_the_line_that_resumes(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(raising(KeyboardInterrupt()), ["run", "my file.jsonl", "--lang", "ko"], {}) == 130
     expected = "eat: nothing stored is lost; resume with: eat run 'my file.jsonl' --lang ko\n"

@@ -15,6 +15,7 @@ from eat_worker.cli.figures import csv_text, markdown
 from eat_worker.metrics.published import Published
 from eat_worker.runs.reporting import report
 from eat_worker.settings import Settings
+from eat_worker.storage.store import open_store
 
 Eat = Callable[..., Any]
 
@@ -199,3 +200,39 @@ def test_servers_that_do_not_answer_end_with_69_and_show_no_password(eat: Eat) -
         assert "does not answer" in said
         assert "canary" not in said
         assert "kanarie" not in said
+
+
+@pytest.fixture
+def twice(finished: Settings) -> Settings:
+    """The documents of `demo` in a second run as well."""
+    with open_store(finished.database) as store:
+        spec = replace(store.get_run("demo").spec, name="again")
+        store.add_documents(store.add_run(spec).id, [store.dossier(number).document for number in (1, 2)])
+    return finished
+
+
+def test_an_id_that_several_runs_have_shows_the_newest_and_names_them(twice: Settings, eat: Eat) -> None:
+    done = eat("show", "k1")
+    assert done.code == 0
+    assert done.out.startswith("document 5 of run again\n")
+    assert done.err == (
+        "2 documents have the id 'k1': 5 (run again), 1 (run demo); "
+        "the newest is shown, --run NAME or a number chooses\n"
+    )
+    assert eat("show", "k1", "--json").err == ""
+
+
+@pytest.mark.parametrize("words", [("k1", "--run", "demo"), ("1",), ("j1",)])
+def test_a_document_that_is_named_fully_needs_no_choice(twice: Settings, eat: Eat, words: tuple[str, ...]) -> None:
+    done = eat("show", *words)
+    assert (done.code, done.err) == (0, "")
+
+
+def test_an_id_that_very_many_have_is_not_listed_in_full(finished: Settings, eat: Eat) -> None:
+    with open_store(finished.database) as store:
+        korean = store.dossier(1).document
+        new = [replace(korean, text=f"글 {number}", gold=None) for number in range(30)]
+        store.add_documents(store.get_run("demo").id, new)
+    said = eat("show", "k1").err
+    assert said.startswith("more than 10 documents have the id 'k1': 34 (run demo), 33 (run demo), ")
+    assert "25 (run demo), ...; the newest is shown" in said

@@ -37,20 +37,63 @@ def broken(tmp_path: Path, corpus: str) -> str:
 
 def test_submit_tells_the_run_and_what_is_new(eat: Eat, corpus: str) -> None:
     done = eat("submit", corpus, *ENGINE, "--run", "r")
-    assert (done.code, done.out) == (0, "run r: 2 new, 0 already there\n")
+    assert (done.code, done.out) == (0, "run r: 2 new, 0 already there, 2 still to do\n")
     assert done.err == "next: eat worker\n"
     again = eat("submit", corpus, *ENGINE, "--run", "r")
-    assert (again.out, again.err) == ("run r: 0 new, 2 already there\n", "nothing new to do; see: eat status\n")
+    assert (again.out, again.err) == ("run r: 0 new, 2 already there, 2 still to do\n", "see: eat status\n")
     assert eat("submit", corpus, *ENGINE, "--run", "r", "-q").out == "r\n"
     assert json.loads(eat("submit", corpus, *ENGINE, "--run", "r", "--json").out)["already"] == 2
 
 
-def test_refused_records_end_with_3_and_are_kept(eat: Eat, broken: str, tmp_path: Path) -> None:
-    done = eat("submit", broken, *ENGINE, "--run", "r")
-    assert done.code == 3
-    file = tmp_path / ".eat" / "quarantine" / "r.jsonl"
-    assert f"1 records refused (1 E_JSON); they are in {file}" in done.err
-    assert json.loads(file.read_text())["line"] == 3
+def test_submit_says_when_nothing_is_left(eat: Eat, corpus: str) -> None:
+    assert eat("run", corpus, *ENGINE, "--run", "r").code == 0
+    done = eat("submit", corpus, *ENGINE, "--run", "r")
+    assert (done.out, done.err) == ("run r: 0 new, 2 already there, 0 still to do\n", "nothing is left to do\n")
+    assert json.loads(eat("submit", corpus, *ENGINE, "--run", "r", "--json").out)["left"] == 0
+
+
+def test_refused_records_end_with_3_and_are_kept_once(eat: Eat, broken: str, tmp_path: Path) -> None:
+    for _ in range(2):
+        done = eat("submit", broken, *ENGINE, "--run", "r")
+        assert done.code == 3
+        (file,) = (tmp_path / ".eat" / "quarantine").iterdir()
+        assert f"1 records refused (1 E_JSON); they are in {file}" in done.err
+        assert json.loads(file.read_text())["line"] == 3
+
+
+BIO = "Anna B-PS\nkam O\n\nin O\nOslo I-LC\n\n"
+
+
+@pytest.fixture
+def tagged(tmp_path: Path) -> str:
+    (tmp_path / "tagged.bio").write_text(BIO, encoding="utf-8")
+    (tmp_path / "map.json").write_text('{"PS": "PER", "LC": null}', encoding="utf-8")
+    return "tagged.bio"
+
+
+def test_tags_of_a_file_may_be_mapped_by_a_file_or_a_known_dataset(eat: Eat, tagged: str) -> None:
+    def dropped(*words: str) -> Any:
+        done = json.loads(eat("submit", tagged, "--lang", "de", *ENGINE, *words, "--json").out)
+        return done["run"], done["dropped"]
+
+    runs, counts = zip(*(dropped(), dropped("--tag-map", "map.json"), dropped("--tag-map", "klue")), strict=True)
+    assert counts == ({"PS": 1, "LC": 1}, {"LC": 1}, {})
+    assert len(set(runs)) == 3  # other gold is another run
+    assert eat("submit", tagged, "--lang", "de", *ENGINE, "--tag-map", "absent").code == 78
+
+
+def test_a_tag_map_may_be_a_variable(eat: Eat, tagged: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EAT_TAG_MAP", "klue")
+    assert json.loads(eat("submit", tagged, "--lang", "de", *ENGINE, "--json").out)["dropped"] == {}
+
+
+def test_strict_bio_refuses_what_is_repaired_otherwise(eat: Eat, tagged: str) -> None:
+    lax = json.loads(eat("run", tagged, "--lang", "de", *ENGINE, "--tag-map", "klue", "--run", "a", "--json").out)
+    assert (lax["submitted"]["repaired"], lax["submitted"]["rejected"]) == (1, {})
+    strict = eat("run", tagged, "--lang", "de", *ENGINE, "--tag-map", "klue", "--strict-bio", "--run", "b", "--json")
+    assert json.loads(strict.out)["submitted"]["rejected"] == {"E_TAG": 1}
+    assert eat("annotate", tagged, "--lang", "de", *ENGINE, "--tag-map", "klue").code == 0
+    assert eat("annotate", tagged, "--lang", "de", *ENGINE, "--tag-map", "klue", "--strict-bio").code == 3
 
 
 @pytest.mark.parametrize(

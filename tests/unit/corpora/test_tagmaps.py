@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from eat_worker.corpora.tagmaps import KNOWN, tag_map
+from eat_worker.corpora.tagmaps import KNOWN, chosen_tag_map, tag_map
+from eat_worker.errors import ConfigurationError
 from eat_worker.method.document import TAGS
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared"
@@ -31,6 +32,41 @@ def test_a_file_that_has_been_mapped_before_is_understood() -> None:
 
 def test_every_map_ends_in_the_three_tags() -> None:
     assert {tag for tags in KNOWN.values() for tag in tags.values() if tag} == set(TAGS)
+
+
+def test_a_map_may_be_chosen_by_the_name_of_a_dataset() -> None:
+    assert chosen_tag_map("klue") == tag_map("klue")
+
+
+def test_a_map_of_ones_own_stands_over_the_plain_tags(tmp_path: Path) -> None:
+    (tmp_path / "map.json").write_text('{"Ort": "LOC", "PERSON": null}')
+    tags = chosen_tag_map(str(tmp_path / "map.json"))
+    assert (tags["Ort"], tags["PERSON"], tags["PER"], tags.get("MISC")) == ("LOC", None, "PER", None)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "neither a file nor one of aqmar, eacl_silver, hiner, klue"),
+        ("", "is not JSON"),
+        ("\xff", "is not JSON"),
+        ("[]", "is not an object of tags"),
+        ('{"Ort": "loc"}', "'Ort' stands for 'loc', which is none of PER, LOC, ORG and null"),
+        ('{"klue": {"PS": "PER"}}', "'klue' stands for {'PS': 'PER'}, which is none of PER, LOC, ORG and null"),
+    ],
+)
+def test_a_map_that_cannot_be_used_says_why(tmp_path: Path, content: str | None, why: str) -> None:
+    if content is not None:
+        (tmp_path / "map.json").write_text(content, encoding="latin-1")
+    with pytest.raises(ConfigurationError) as told:
+        chosen_tag_map(str(tmp_path / "map.json"))
+    assert str(told.value).startswith("tag_map: ")
+    assert why in str(told.value)
+
+
+def test_a_folder_is_no_map(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
+        chosen_tag_map(str(tmp_path))
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="needs the shared data folder beside the checkout")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eat_worker.engines.chat_template import ChatTemplate
-from eat_worker.errors import ConfigurationError, EngineError
+from eat_worker.errors import ConfigurationError, EngineError, EngineUnavailable
 from eat_worker.method.rounds import Message
 
 SPECIAL = {"<BEGIN>": -1, "<turn>": -2, "<end>": -3, "[INST]": -4, "<tool_call>": -5}
@@ -21,13 +21,14 @@ class Server:
     def __init__(self, drops: str = "", refuses: str = "") -> None:
         self.drops, self.refuses = drops, refuses
         self.asked: list[str] = []
+        self.fault: EngineError = EngineError("llama.cpp: /apply-template: 500 conversation roles must alternate")
 
     def __call__(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         self.asked.append(path)
         if path == "/tokenize":
             return {"tokens": self.tokenise(**body)}
         if any(message["role"] == self.refuses for message in body["messages"]):
-            raise EngineError("llama.cpp: /apply-template: 500 conversation roles must alternate")
+            raise self.fault
         kept = [message for message in body["messages"] if message["role"] != self.drops]
         turns = "".join(f"<turn>{message['role']}:{message['content']}<end>" for message in kept)
         return {"prompt": turns + ("<turn>assistant:" if body["add_generation_prompt"] else "")}
@@ -104,3 +105,10 @@ def test_a_template_that_drops_a_message_is_refused() -> None:
 def test_a_template_that_refuses_a_chat_is_named() -> None:
     with pytest.raises(ConfigurationError, match=r"refuses a chat of system, user: .*roles must alternate"):
         ChatTemplate(Server(refuses="system")).encode(chat("a", "b"), 0)
+
+
+def test_a_server_that_does_not_answer_says_nothing_of_the_template() -> None:
+    server = Server(refuses="system")
+    server.fault = EngineUnavailable("llama.cpp: /apply-template: ReadTimeout")
+    with pytest.raises(EngineUnavailable):
+        ChatTemplate(server).encode(chat("a", "b"), 0)

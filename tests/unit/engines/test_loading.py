@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ MODEL = "qwen2.5-coder-0.5b-instruct-q4_k_m"
 SCRIPT = '{"text": "서울", "english": "Seoul", "entities": [["Seoul", "LOC", "서울"]]}\n'
 ENDPOINT = {"engine": "endpoint", "endpoint_url": "http://127.0.0.1:9", "endpoint_model": "qwen"}
 BINDING = {**ENDPOINT, "endpoint_grammar": "vllm"}
+SETS = ("restated", "official")
 
 Make = Callable[..., Settings]
 
@@ -74,12 +76,17 @@ def test_every_stage_that_asks_the_model_has_the_queue_of_the_fingerprint(settin
 
 
 def test_a_worker_serves_its_model_with_every_prompt_set(settings_of: Make) -> None:
-    both = {engine_identity(settings_of(prompts=prompts)).queues["forward"] for prompts in ("restated", "official")}
+    both = {engine_identity(settings_of(prompts=prompts)).queues["forward"] for prompts in SETS}
     assert len(both) == 2
     assert served_queues(settings_of()) == served_queues(settings_of(prompts="official")) == both
     assert served_queues(settings_of(engine="scripted")).isdisjoint(both)
-    # A worker binds nothing by itself: what an endpoint can do is asked when a run is submitted.
-    assert len(served_queues(settings_of(**ENDPOINT))) == 2
+
+
+def test_a_worker_serves_the_same_whether_its_endpoint_binds_answers_or_not(settings_of: Make) -> None:
+    # What the method of a run needs is looked at when it is submitted, and again when a worker meets its document.
+    binding = {engine_identity(settings_of(**BINDING, prompts=name)).queues["extract"] for name in SETS}
+    assert served_queues(settings_of(**ENDPOINT)) == served_queues(settings_of(**BINDING)) == binding
+    assert all(re.fullmatch(r"chat\.[0-9a-f]{12}", queue) for queue in binding)
 
 
 def test_what_changes_answers_changes_the_fingerprint(settings_of: Make, tmp_path: Path) -> None:
@@ -138,7 +145,7 @@ def test_no_engine_is_loaded_to_know_its_identity(settings_of: Make, tmp_path: P
 # --- what is missing is named
 
 
-@pytest.mark.parametrize("call", [engine_identity, open_engine])
+@pytest.mark.parametrize("call", [engine_identity, served_queues, open_engine])
 def test_missing_weights_say_how_they_come(settings_of: Make, call: Callable[[Settings], object]) -> None:
     name = "qwen2.5-coder-1.5b-instruct-q4_k_m"
     with pytest.raises(ModelMissing, match=f"run: eat model pull {name}"):
@@ -191,17 +198,31 @@ def test_the_scripted_engine_is_opened(settings_of: Make, tmp_path: Path) -> Non
 
 
 def test_an_endpoint_that_cannot_bind_answers_is_refused_where_a_run_needs_it(settings_of: Make) -> None:
-    for needing in ({}, {"alignment": "free"}, {"think": "free"}, {"think": "free", "alignment": "free+constrained"}):
+    for needing in (
+        {},
+        {"alignment": "free"},
+        {"forward": "free"},
+        {"forward": "free", "alignment": "free+constrained"},
+        {"prompts": "official", "alignment": "free"},
+        {"rounds": 1, "alignment": "free"},
+    ):
         with pytest.raises(ConfigurationError, match="set endpoint_grammar to llama or vllm"):
             engine_identity(settings_of(**ENDPOINT, **needing))
     for content in (
-        {"think": "free", "alignment": "free"},
-        {"prompts": "official", "alignment": "free"},
+        {"forward": "free", "alignment": "free"},
+        {"prompts": "official", "forward": "free", "alignment": "free"},
         {"method": "direct"},
         {"endpoint_grammar": "llama"},
         {"endpoint_grammar": "vllm"},
     ):
         assert engine_identity(settings_of(**ENDPOINT, **content)).detail["model"] == "qwen"
+
+
+def test_an_endpoint_is_opened_whatever_the_method_needs(settings_of: Make) -> None:
+    for grammar, binds in (("none", False), ("llama", True)):
+        engine = open_engine(settings_of(**{**ENDPOINT, "endpoint_grammar": grammar}))
+        assert engine.info.constrained is binds
+        engine.close()
 
 
 def test_an_endpoint_has_the_key_of_its_file(settings_of: Make, tmp_path: Path) -> None:

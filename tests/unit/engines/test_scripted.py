@@ -18,9 +18,9 @@ from eat_worker.engines.scripted import Scripted
 from eat_worker.errors import ConfigurationError, EngineError, EngineUnavailable, TooLong
 from eat_worker.method.annotate import Annotation, annotate
 from eat_worker.method.config import MethodConfig
-from eat_worker.method.constraint import list_of, span_of
+from eat_worker.method.constraint import Automaton, list_of, span_of
 from eat_worker.method.document import Document, Stage
-from eat_worker.method.rounds import Limits, Message, Request, RoundResult
+from eat_worker.method.rounds import EnglishConstraint, Limits, Message, Request, RoundResult
 
 KOREAN = Document("김연아는 서울에서 열린 대회에서 금메달을 받았다.", "ko")
 RUSSIAN = Document("Владимир Путин встретился в Москве: это был понедельник.", "ru")
@@ -92,8 +92,8 @@ def found(annotation: Annotation, document: Document) -> set[tuple[str, str, str
 @pytest.mark.parametrize("alignment", ["constrained", "free", "free+constrained"])
 def test_the_method_finds_what_the_script_says(opened: Opened, prompts: str, rounds: int, alignment: str) -> None:
     engine = opened(*SENTENCES)
-    for think in ("bound", "free"):
-        config = MethodConfig(prompts=prompts, rounds=rounds, alignment=alignment, think=think)
+    for forward in ("bound", "free"):
+        config = MethodConfig(prompts=prompts, rounds=rounds, alignment=alignment, forward=forward)
         for document, sentence in zip((KOREAN, RUSSIAN, CHINESE), SENTENCES, strict=True):
             annotation = annotate(document, engine.ask, config, session="s")
             assert annotation.english == sentence["english"]
@@ -167,6 +167,18 @@ def test_a_bound_list_follows_the_text(opened: Opened) -> None:
     assert engine.ask(asked).text == "김연아 = Kim Yuna (PER)\n서울 = Seoul (LOC)"
     unknown = Request("s", Stage.FORWARD, (), {"text": "Oslo"}, Limits(99), constraint=bound)
     assert engine.ask(unknown).text == "none"
+
+
+def test_a_bound_translation_is_the_english_sentence_of_the_table(opened: Opened) -> None:
+    engine, bound = opened(*SENTENCES), EnglishConstraint()
+    automaton = Automaton(bound)
+    for document, sentence in zip((KOREAN, RUSSIAN, CHINESE), SENTENCES, strict=True):
+        asked = Request("s", Stage.FORWARD, (), {"text": document.text}, Limits(99), constraint=bound)
+        answer = engine.ask(asked).text
+        assert answer == sentence["english"]
+        assert automaton.accepts(automaton.advance(automaton.start(), answer))
+    unknown = Request("s", Stage.FORWARD, (), {"text": "Oslo ist kalt."}, Limits(99), constraint=bound)
+    assert engine.ask(unknown).text == "Oslo ist kalt."
 
 
 def test_a_bound_answer_is_the_words_of_the_text(opened: Opened) -> None:

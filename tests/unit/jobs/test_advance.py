@@ -1,5 +1,6 @@
 import random
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -228,12 +229,56 @@ def test_a_document_that_makes_the_engine_fail_is_tried_again_and_then_fails(des
     assert desk.store.dossier(1).error_code == "engine"
 
 
-@pytest.mark.parametrize("error", [TooLong("9,000 tokens"), ConfigurationError("no such prompt")])
-def test_what_can_never_succeed_fails_at_once(desk, error):
+def test_what_can_never_succeed_fails_at_once(desk):
     desk.add_run()
-    desk.engine.before = raising(error)
+    desk.engine.before = raising(TooLong("9,000 tokens"))
     desk.advancer().take(hint())
-    assert (desk.status(), desk.store.dossier(1).error_code) == ("failed", error.code)
+    assert (desk.status(), desk.store.dossier(1).error_code) == ("failed", "too_long")
+
+
+def test_no_document_pays_for_a_worker_that_is_set_up_wrongly(desk, caplog):
+    desk.add_run()
+    refused, told = ConfigurationError("the model server refused the key"), []
+    desk.engine.before = lambda number: raising(refused)() if number == 3 else None
+    desk.advancer(max_faults=1, give_up=told.append).take(hint())
+    assert told == [refused]
+    assert (desk.status(), desk.store.dossier(1).error_code) == ("queued", None)
+    assert desk.sql("SELECT faults, expiries, lease_owner, not_before FROM documents") == [(0, 0, None, None)]
+    assert desk.sql("SELECT outcome, error FROM attempts") == [("released", "the model server refused the key")]
+    assert "this worker cannot go on: the model server refused the key" in caplog.text
+    # What was answered before is kept, and another worker asks only the rest.
+    assert desk.rounds() == [("forward", -1, 1), ("forward", -1, 2)]
+    desk.engine.before = lambda number: None
+    desk.advancer().take(hint())
+    assert (desk.status(), sorted(desk.rounds())) == ("done", ALL_ROUNDS)
+    assert len(desk.engine.requests) == 7 + 1
+
+
+def test_a_bound_run_that_meets_an_engine_which_cannot_bind_asks_nothing(desk):
+    desk.add_run()
+    desk.engine.info, told = replace(desk.engine.info, constrained=False), []
+    desk.advancer(give_up=told.append).take(hint())
+    (error,) = told
+    assert isinstance(error, ConfigurationError)
+    assert (desk.status(), desk.attempts(), desk.engine.requests) == ("queued", [("forward", "released")], [])
+
+
+def test_an_engine_that_cannot_bind_is_good_enough_for_a_free_run(desk):
+    desk.add_run(forward="free", alignment="free")
+    desk.engine.info = replace(desk.engine.info, constrained=False)
+    desk.advancer(give_up=raising(AssertionError("gave up"))).take(hint())
+    assert desk.status() == "done"
+
+
+def test_a_wrong_setting_while_the_database_is_away_still_stops_the_worker(desk, monkeypatch, caplog):
+    desk.add_run()
+    told = []
+    desk.engine.before = raising(ConfigurationError("wrong"))
+    monkeypatch.setattr(desk.store, "release", raising(StoreUnavailable("away")))
+    desk.advancer(give_up=told.append).take(hint())
+    assert [str(error) for error in told] == ["wrong"]
+    assert desk.status() == "running"
+    assert "its lease runs out instead" in caplog.text
 
 
 def test_an_error_that_is_not_ours_is_stored_with_its_name(desk, caplog):
@@ -348,10 +393,23 @@ def test_a_short_text_ends_without_a_model_call(desk):
     assert (desk.status(), desk.engine.requests) == ("skipped", [])
 
 
-def test_a_claim_that_fails_for_good_is_raised(desk, monkeypatch):
-    monkeypatch.setattr(desk.store, "claim", raising(ConfigurationError("wrong")))
+def test_a_claim_that_fails_for_good_is_raised_and_stops_the_worker(desk, monkeypatch):
+    wrong, told = ConfigurationError("wrong"), []
+    monkeypatch.setattr(desk.store, "claim", raising(wrong))
     with pytest.raises(ConfigurationError):
-        desk.advancer().take(hint())
+        desk.advancer(give_up=told.append).take(hint())
+    assert told == [wrong]
+
+
+def test_a_run_with_settings_of_another_version_is_left_for_another_worker(desk):
+    desk.add_run()
+    desk.sql("UPDATE runs SET config_json = :values", values='{"think": "bound"}')
+    desk.store._specs.clear()
+    told = []
+    with pytest.raises(ConfigurationError):
+        desk.advancer(give_up=told.append).take(hint())
+    assert [str(error) for error in told] == ["the run uses settings this version does not know: think"]
+    assert desk.sql("SELECT status, attempt FROM documents") == [("queued", 0)]
 
 
 def test_a_stop_while_the_database_is_away_ends_the_search(desk, monkeypatch):

@@ -11,6 +11,7 @@ from eat_worker.errors import BrokerUnavailable, ConfigurationError, EngineError
 from eat_worker.jobs.crew import RESTARTS, Crew, environment
 from eat_worker.jobs.stopping import PARENT_VARIABLE, Stop
 from eat_worker.settings import NAMES, Settings, load_settings
+from eat_worker.storage.queue import MAX_EXPIRIES
 
 SLEEPS = "import time; time.sleep(60)"
 
@@ -64,6 +65,7 @@ def test_workers_write_to_logs_of_their_own_and_are_told_to_stop(given):
             time.sleep(0.01)
         both.check()
     assert [path.read_text() for path in log_files(given)] == ["working\n", "working\n"]
+    assert [path.stat().st_mode & 0o777 for path in log_files(given)] == [0o600, 0o600]
     assert [worker.exit_code() for worker in both._workers] == [-signal.SIGTERM] * 2
 
 
@@ -91,8 +93,24 @@ def test_workers_that_keep_dying_are_given_up(given):
             wait_for_end(one)
             one.check()
         wait_for_end(one)
-        with pytest.raises(EngineError, match=r"killed 6 times; its last words are in .*worker-.*\.log"):
+        told = r"killed 11 times in a row and finished nothing; its last words are in .*worker-.*\.log"
+        with pytest.raises(EngineError, match=told):
             one.check()
+
+
+def test_deaths_with_work_done_between_are_not_counted(given):
+    done = []
+    with Stop() as stop, crew(given, stop, "import os; os.kill(os.getpid(), 9)", progress=lambda: len(done)) as one:
+        for number in range(2 * RESTARTS):
+            wait_for_end(one)
+            if number % RESTARTS == RESTARTS - 1:
+                done.append(number)
+            one.check()
+    assert len(done) == 2
+
+
+def test_a_document_that_kills_can_be_found_out_before_the_worker_is_given_up():
+    assert RESTARTS > MAX_EXPIRIES
 
 
 @pytest.mark.parametrize(

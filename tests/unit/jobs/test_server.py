@@ -134,3 +134,15 @@ def test_leaving_twice_is_harmless(tmp_path):
     server.join()
     server.leave()
     server.leave()
+
+
+def test_nobody_else_can_read_what_it_writes(tmp_path):
+    before = os.umask(0)
+    try:
+        with EmbeddedServer(tmp_path / "state") as server:
+            files = [path for path in server.state.rglob("*") if path != server.socket]
+            assert {f"{path.stat().st_mode & 0o777:o}" for path in files if path.is_dir()} == {"700"}
+            assert {f"{path.stat().st_mode & 0o777:o}" for path in files if path.is_file()} == {"600"}
+            assert f"{server.state.stat().st_mode & 0o777:o}" == "700"
+    finally:
+        os.umask(before)

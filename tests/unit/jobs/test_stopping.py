@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from eat_worker.errors import ConfigurationError
 from eat_worker.jobs import stopping
 from eat_worker.jobs.stopping import PARENT_VARIABLE, Stop
 
@@ -80,6 +81,15 @@ def test_a_request_is_no_signal():
     with Stop() as stop:
         stop.request()
         assert (stop.event.is_set(), stop.signal, stop.exit_code) == (True, None, 0)
+
+
+def test_the_first_error_is_why_it_stops():
+    first, second = ConfigurationError("the key"), ConfigurationError("the model")
+    with Stop() as stop:
+        assert stop.error is None
+        stop.fail(first)
+        stop.fail(second)
+        assert (stop.event.is_set(), stop.error, stop.signal) == (True, first, None)
 
 
 def test_a_signal_is_remembered():

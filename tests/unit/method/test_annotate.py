@@ -49,6 +49,15 @@ def test_the_whole_method_on_one_sentence(table: Callable[..., Any]) -> None:
     ]
 
 
+def test_a_name_said_too_often_stands_in_the_ledger_and_is_not_asked_about(table: Callable[..., Any]) -> None:
+    ask = table({**ANSWERS, Stage.EXTRACT: ["(LOC, Seoul) (LOC, Seoul)"], Stage.BACKWARD: []})
+    found = annotate(TEXT, ask, MethodConfig(), session="7")
+    assert [(line.english.words, line.outcome, line.span) for line in found.alignments] == [
+        ("Seoul", Outcome.EXACT, Span(5, 7)),
+        ("Seoul", Outcome.REPEATED, None),
+    ]
+
+
 def test_the_back_translation_can_be_left_out(table: Callable[..., Any]) -> None:
     ask = table({**ANSWERS, Stage.BACK_TRANSLATION: []})
     found = annotate(TEXT, ask, MethodConfig(back_translation=False), session="7")

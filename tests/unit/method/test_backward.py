@@ -70,13 +70,42 @@ def test_nothing_is_asked_where_there_is_nothing_to_align(table: Callable[..., A
 
 
 def test_the_model_says_which_words_and_how_sure_it_is(table: Callable[..., Any]) -> None:
-    ask = table({Stage.BACKWARD: [RoundResult("서울", logprob=math.log(0.25)), "한국은행"]})
-    seoul, bank = aligned(KOREAN, names("Seoul", "Bank of Korea"), ask)
-    assert seoul.confidence == pytest.approx(0.25)
+    # Two tokens of probability 0.9 and 0.4: their geometric mean is 0.6.
+    said = RoundResult("서울", generated_tokens=2, logprob=math.log(0.9 * 0.4))
+    seoul, bank = aligned(KOREAN, names("Seoul", "Bank of Korea"), table({Stage.BACKWARD: [said, "한국은행"]}))
+    assert seoul.confidence == pytest.approx(0.6)
     assert seoul == Alignment(
         EnglishEntity(0, "Seoul", "LOC", Span(0, 1)), Outcome.EXACT, Span(5, 7), "constrained", "서울", seoul.confidence
     )
     assert (bank.span, bank.answer, bank.confidence) == (Span(10, 14), "한국은행", None)
+
+
+@pytest.mark.parametrize(
+    ("probability", "outcome", "span"),
+    [(0.4, Outcome.UNSURE, None), (0.51, Outcome.EXACT, Span(5, 7)), (1.0, Outcome.EXACT, Span(5, 7))],
+)
+@pytest.mark.parametrize("alignment", ["constrained", "free+constrained"])
+def test_words_that_the_model_finds_improbable_align_nothing(
+    table: Callable[..., Any], alignment: str, probability: float, outcome: Outcome, span: Span | None
+) -> None:
+    answer = RoundResult("서울", generated_tokens=1, logprob=math.log(probability))
+    ask = table({Stage.BACKWARD: [answer]})
+    (line,) = aligned(KOREAN, names("Seoul"), ask, alignment=alignment, rounds=1, min_confidence=0.5)
+    assert (line.outcome, line.span, line.answer) == (outcome, span, "서울")
+    assert line.confidence == pytest.approx(probability)
+
+
+def test_words_that_one_entity_was_unsure_of_are_free_for_the_next(table: Callable[..., Any]) -> None:
+    answers = [RoundResult("서울", generated_tokens=1, logprob=math.log(number)) for number in (0.4, 0.6)]
+    ask = table({Stage.BACKWARD: answers})
+    busan, seoul = aligned(KOREAN, names("Busan", "Seoul"), ask, min_confidence=0.5)
+    assert (busan.outcome, busan.span) == (Outcome.UNSURE, None)
+    assert (seoul.outcome, seoul.span) == (Outcome.EXACT, Span(5, 7))
+
+
+def test_a_refusal_is_a_refusal_however_unsure(table: Callable[..., Any]) -> None:
+    ask = table({Stage.BACKWARD: [RoundResult("NONE", generated_tokens=1, logprob=-9.0)]})
+    assert aligned(KOREAN, names("Busan"), ask, min_confidence=0.5)[0].outcome is Outcome.REFUSED
 
 
 @pytest.mark.parametrize(("logprob", "expected"), [(0.0, 1.0), (1e-9, 1.0), (-math.inf, 0.0), (-2000.0, 0.0)])

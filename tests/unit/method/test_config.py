@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from eat_worker.method.document import Stage
 
 def test_the_defaults_are_the_paper_with_bound_answers() -> None:
     config = MethodConfig()
-    assert (config.method, config.prompts, config.rounds, config.think) == ("eat", "restated", 3, "bound")
+    assert (config.method, config.prompts, config.rounds, config.forward) == ("eat", "restated", 3, "bound")
     assert (config.alignment, config.matcher, config.extractor) == ("constrained", "char", "chat")
     assert (config.adapter_stages, config.tags, config.back_translation) == (("backward",), ("PER", "LOC", "ORG"), True)
     limits = (config.think_tokens, config.translate_tokens, config.extract_tokens, config.final_tokens)
@@ -25,7 +26,7 @@ def test_the_defaults_are_the_paper_with_bound_answers() -> None:
         ("method", "magic", "method = 'magic' is not one of: eat, direct"),
         ("prompts", "mine", "prompts = 'mine' is not one of: restated, official"),
         ("rounds", 2, "rounds = 2 is not one of: 1, 3, 5"),
-        ("think", "", "think = '' is not one of: bound, free"),
+        ("forward", "", "forward = '' is not one of: bound, free"),
         ("alignment", "none", "alignment = 'none' is not one of: constrained, free, free[+]constrained"),
         ("matcher", None, "matcher = None is not one of: char, official"),
         ("extractor", "t5", "extractor = 't5' is not one of: chat"),
@@ -35,6 +36,9 @@ def test_the_defaults_are_the_paper_with_bound_answers() -> None:
         ("tags", ("PER", ""), "tags: name at least one"),
         ("think_tokens", 0, "think_tokens = 0 must be at least 1"),
         ("final_tokens", -1, "final_tokens = -1 must be at least 1"),
+        ("min_confidence", 42, "min_confidence = 42 must lie between 0 and 1"),
+        ("min_confidence", -0.1, "min_confidence = -0.1 must lie between 0 and 1"),
+        ("min_confidence", math.nan, "min_confidence = nan must lie between 0 and 1"),
     ],
 )
 def test_a_value_that_cannot_work_is_refused_by_name(setting: str, value: Any, message: str) -> None:
@@ -51,16 +55,16 @@ def test_a_model_is_asked_in_five_stages() -> None:
     ("values", "expected"),
     [
         ({}, True),
-        ({"alignment": "free"}, True),  # the thinking round is bound
-        ({"alignment": "free", "think": "free"}, False),
-        ({"alignment": "free", "rounds": 1}, False),  # there is no thinking round
-        ({"alignment": "free", "prompts": "official"}, False),  # it lists no names
-        ({"alignment": "constrained", "prompts": "official"}, True),
-        ({"alignment": "free+constrained", "think": "free"}, True),
+        ({"alignment": "free"}, True),  # the forward rounds are bound
+        ({"alignment": "free", "rounds": 1}, True),  # without a thinking round the translation still is
+        ({"alignment": "free", "prompts": "official"}, True),  # also where no names are listed
+        ({"alignment": "free", "forward": "free"}, False),
+        ({"alignment": "constrained", "forward": "free"}, True),
+        ({"alignment": "free+constrained", "forward": "free"}, True),
         ({"method": "direct"}, False),
     ],
 )
-def test_a_run_says_whether_it_binds_answers_to_the_text(values: dict[str, Any], expected: bool) -> None:
+def test_a_run_says_whether_it_binds_answers(values: dict[str, Any], expected: bool) -> None:
     assert MethodConfig(**values).constrained is expected
 
 
@@ -90,6 +94,11 @@ def test_settings_come_back_from_storage_as_they_were() -> None:
     assert MethodConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
     assert MethodConfig.from_json({}) == MethodConfig()
     assert config.to_json()["tags"] == ["PER"]
+
+
+def test_a_setting_that_has_another_name_now_is_refused_too() -> None:
+    with pytest.raises(ConfigurationError, match="this version does not know: think"):
+        MethodConfig.from_json({"think": "bound"})
 
 
 def test_settings_of_a_newer_version_are_refused_by_name() -> None:

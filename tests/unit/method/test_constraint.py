@@ -21,7 +21,7 @@ from eat_worker.method.constraint import (
     units_of,
 )
 from eat_worker.method.document import Span
-from eat_worker.method.rounds import Constraint, ListConstraint, SpanConstraint
+from eat_worker.method.rounds import Constraint, EnglishConstraint, ListConstraint, SpanConstraint
 
 NAME_BEGINNERS = "\"'“„«「『《(（"
 TEXTS = st.lists(
@@ -69,6 +69,14 @@ def accepts(constraint: Constraint, answer: str) -> bool:
         (unicodedata.normalize("NFD", "서울"), True, ("\u1109\u1165", "\u110b\u116e\u11af")),
         ("น้ำใจ", True, ("น้ำ", "ใ", "จ")),
         ("葛\U000e0100城", True, ("葛\U000e0100", "城")),
+        # Latin words and numbers stay whole among characters.
+        ("KBS는 2024년 10월", True, ("KBS", "는", " ", "2024", "년", " ", "10", "월")),
+        ("東京でBeyoncéとABBA", True, ("東", "京", "で", "Beyoncé", "と", "ABBA")),
+        ("在Łódź的iPhone15", True, ("在", "Łódź", "的", "iPhone15")),
+        ("가Jose\u0301나", True, ("가", "Jose\u0301", "나")),
+        ("Jean-Paul은", True, ("Jean", "-", "Paul", "은")),
+        ("서  울", True, ("서", " ", " ", "울")),
+        ("ＮＨＫのＪ", True, ("Ｎ", "Ｈ", "Ｋ", "の", "Ｊ")),
         ("Ann  lives, there.", False, ("Ann", "  ", "lives", ",", " ", "there", ".")),
         ("दिल्ली में हिन्दी", False, ("दिल्ली", " ", "में", " ", "हिन्दी")),  # marks belong to their word
         ("Jose\u0301 y", False, ("Jose\u0301", " ", "y")),
@@ -158,6 +166,8 @@ LISTED = list_of("Kim = in Seoul\nand Oslo", ("PER", "LOC"), characters=False)
         "Kim = Kim (PER)\nOslo = Oslo (LOC)",
         "in Seoul = Seoul (LOC)",
         f"Oslo = {'x' * 40} (LOC)",
+        "Oslo = Łódź, O’Slo & “Søns” – 3rd (LOC)",
+        "Oslo = Nguyễn (PER)",
     ],
 )
 def test_a_list_is_lines_of_words_name_and_tag(answer: str) -> None:
@@ -184,6 +194,10 @@ def test_a_list_is_lines_of_words_name_and_tag(answer: str) -> None:
         "Paris = Paris (LOC)",
         "none\nKim = Kim (PER)",
         f"Oslo = {'x' * 41} (LOC)",
+        "Oslo = 오슬로 (LOC)",  # no name in another script
+        "Oslo = Осло (LOC)",
+        "Oslo = Osаlo (LOC)",  # nor one letter of it: the second vowel is Cyrillic
+        "Oslo = Os\tlo (LOC)",
     ],
 )
 def test_a_list_is_nothing_else(answer: str) -> None:
@@ -201,12 +215,18 @@ def test_the_grammar_of_a_span() -> None:
     )
 
 
+NAME = (
+    r"[\u0020-\u0027\u002A-\u003C\u003E-\u007E\u00A0-\u024F\u02BB-\u02BF\u0300-\u036F\u1E00-\u1EFF"
+    r"\u2010-\u2027\u2030-\u2033\u20AC-\u20AC\u2122-\u2122]"  # no = ( )
+)
+
+
 def test_the_grammar_of_a_list() -> None:
     assert gbnf(list_of("A b", ("PER", "LOC"), characters=False)) == (
         "root ::= n1 | n15 | n25\n"
         'n1 ::= "A" (n2 | n8)\n'
         'n2 ::= " = " (n3)\n'
-        "n3 ::= [^\\n=()]{1,40} (n4)\n"
+        f"n3 ::= {NAME}{{1,40}} (n4)\n"
         'n4 ::= " (" (n6 | n7)\n'
         'n5 ::= "\\n" (n23)\n'
         'n6 ::= "PER)" (n5)?\n'
@@ -214,7 +234,7 @@ def test_the_grammar_of_a_list() -> None:
         'n8 ::= " " (n15)\n'
         'n15 ::= "b" (n16)\n'
         'n16 ::= " = " (n17)\n'
-        "n17 ::= [^\\n=()]{1,40} (n18)\n"
+        f"n17 ::= {NAME}{{1,40}} (n18)\n"
         'n18 ::= " (" (n20 | n21)\n'
         'n20 ::= "PER)"\n'
         'n21 ::= "LOC)"\n'
@@ -222,6 +242,56 @@ def test_the_grammar_of_a_list() -> None:
         "n24 ::= n15\n"
         'n25 ::= "none"\n'
     )
+
+
+def test_the_grammar_of_an_english_line() -> None:
+    assert gbnf(EnglishConstraint()) == (
+        "root ::= n1\n"
+        r"n1 ::= [\u0022-\u0024\u0027-\u0028\u0030-\u0039\u0041-\u005B\u00C0-\u00DE\u0100-\u017F"
+        r"\u2018-\u2018\u201C-\u201C\u20AC-\u20AC]{1,1} (n2)?"
+        "\n"
+        r"n2 ::= [\u0020-\u003C\u003E-\u007E\u00A0-\u024F\u02BB-\u02BF\u0300-\u036F\u1E00-\u1EFF"
+        r"\u2010-\u2027\u2030-\u2033\u20AC-\u20AC\u2122-\u2122]+"
+        "\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("He met Kim in Seoul.", True),
+        ("K", True),
+        ("3 men (PER) paid €5 – “all” of it…", True),
+        ('"Yes," he said.', True),
+        ("“Yes”", True),
+        ("(Ångström) Nguyễn", True),
+        ("Émile Zola", True),
+        ("x" * 300, False),
+        ("X" * 300, True),
+        ("", False),
+        ("he met Kim.", False),  # an English sentence begins with a capital, a figure or a quotation mark
+        (" He met Kim.", False),
+        ("= He", False),
+        ("He met 김민지.", False),
+        ("서울 is a city.", False),
+        ("He met Путин.", False),
+        ("He met 王.", False),
+        ("He met أحمد.", False),
+        ("He left.\n", False),
+        ("He left.\nShe stayed.", False),
+        ("He left.\u2028She stayed.", False),
+        ("He\tleft.", False),
+        ("Kim = Kim (PER)", False),
+    ],
+)
+def test_english_is_one_line_in_latin_script(answer: str, expected: bool) -> None:
+    assert accepts(EnglishConstraint(), answer) is expected
+
+
+@given(st.text(st.one_of(st.sampled_from("Aa1 =\n('\"À×à“‘ɐ\u2010\u2026\u2027ᷠḀỿἀ€"), st.characters()), max_size=5))
+def test_the_automaton_of_english_is_a_regular_expression(answer: str) -> None:
+    allowed = r"[A-Z0-9\"'(À-Þ‘“][ -<>-~\u00a0-\u024f\u1e00-\u1eff\u2010-\u2026€]*"
+    assert accepts(EnglishConstraint(), answer) == bool(re.fullmatch(allowed, answer))
 
 
 def test_what_means_something_in_a_grammar_is_escaped() -> None:

@@ -43,11 +43,20 @@ def test_named_entities_are_placed_in_the_text_in_order() -> None:
         ("(LOC, Берлин)", Outcome.NOT_FOUND),
         ("(DATE, Москву)", Outcome.UNKNOWN_TAG),
         ("(Москву)", Outcome.PARSE_ERROR),
+        ("(ORG, 42)", Outcome.NOT_FOUND),
     ],
 )
 def test_what_cannot_be_placed_says_why(answer: str, outcome: Outcome) -> None:
     (line,) = placed_entities(answer, RUSSIAN, CONFIG)
     assert (line.outcome, line.span) == (outcome, None)
+
+
+def test_a_name_that_is_said_too_often_is_in_the_ledger() -> None:
+    ledger = placed_entities("(LOC, Москву) (LOC, Москву)", RUSSIAN, CONFIG)
+    assert [(line.outcome, line.span) for line in ledger] == [
+        (Outcome.EXACT, Span(12, 18)),
+        (Outcome.REPEATED, None),
+    ]
 
 
 def test_names_may_be_written_small_in_other_languages() -> None:

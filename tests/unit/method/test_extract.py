@@ -73,13 +73,16 @@ def test_entities_are_read_with_their_places(answer: str, english: str, expected
         ("(LOC, Bergen)", ("LOC", "Bergen", None, Outcome.NOT_IN_TRANSLATION)),
         ("(PER, reporters)", ("PER", "reporters", None, Outcome.NOT_A_NAME)),
         ("(PER, He)", ("PER", "He", None, Outcome.NOT_A_NAME)),
+        ("(ORG, 42)", ("ORG", "42", None, Outcome.NOT_A_NAME)),
+        ("(ORG, %)", ("ORG", "%", None, Outcome.NOT_A_NAME)),
+        ("(ORG, 7th)", ("ORG", "7th", None, Outcome.NOT_A_NAME)),
     ],
 )
 def test_what_cannot_be_used_is_kept_with_its_fault(answer: str, expected: Row) -> None:
-    assert rows(answer, "He met reporters in Oslo on Monday.") == [expected]
+    assert rows(answer, "He met reporters in Oslo on Monday, the 7th, with 42 %.") == [expected]
 
 
-@pytest.mark.parametrize("words", ["iPhone", "Oslo", "al-Qaeda", "42", "서울"])
+@pytest.mark.parametrize("words", ["iPhone", "Oslo", "al-Qaeda", "G7", "1. FC Köln", "서울"])
 def test_a_name_has_a_capital_unless_its_script_has_none(words: str) -> None:
     assert rows(f"(ORG, {words})", words) == [("ORG", words, (0, len(words)), None)]
 
@@ -93,7 +96,15 @@ def test_each_mention_has_a_place_of_its_own() -> None:
 
 
 def test_one_mention_too_many_is_a_repetition_and_no_part_of_a_word() -> None:
-    assert rows("(LOC, Iran) (LOC, Iran)", "Iran sells Iranian oil.") == [("LOC", "Iran", (0, 4), None)]
+    assert rows("(LOC, Iran) (LOC, Iran) (ORG, Iran)", "Iran sells Iranian oil.") == [
+        ("LOC", "Iran", (0, 4), None),
+        ("LOC", "Iran", None, Outcome.REPEATED),
+        ("ORG", "Iran", None, Outcome.REPEATED),
+    ]
+
+
+def test_what_the_translation_never_said_is_not_repeated() -> None:
+    assert rows("(LOC, Oslo) (LOC, Oslo)", "It rains.") == [("LOC", "Oslo", None, Outcome.NOT_IN_TRANSLATION)] * 2
 
 
 def test_a_part_of_a_word_is_better_than_nothing() -> None:
@@ -120,5 +131,7 @@ def test_any_answer_is_read_and_every_place_holds_the_words(answer: str, english
 
 
 def test_a_runaway_answer_costs_no_seconds() -> None:
-    assert len(parse_entities("(PER, Ann " * 400, "Ann", TAGS)) == 1
+    first, *others = parse_entities("(PER, Ann " * 400, "Ann", TAGS)
+    assert first.span == Span(0, 3)
+    assert [entity.fault for entity in others] == [Outcome.REPEATED] * 399
     assert len(parse_entities("(" * 2000, "Ann", TAGS)) == 1

@@ -10,7 +10,7 @@ from eat_worker.method.config import MethodConfig
 from eat_worker.method.document import RoundOutput, Stage
 from eat_worker.method.forward import Listed, back_translate, listed_names, translate, translation_of
 from eat_worker.method.prompts import OFFICIAL, RESTATED, PromptSet
-from eat_worker.method.rounds import Ask, ListConstraint, said_by_key
+from eat_worker.method.rounds import Ask, Constraint, EnglishConstraint, ListConstraint, said_by_key
 
 TEXT = "나는 서울에 갔다"
 
@@ -43,23 +43,28 @@ def test_the_chat_opens_alike_for_every_sentence_and_names_the_language(table: C
         assert dict(request.variables) == {"language": "Korean", "text": TEXT}
 
 
+NAMES = ListConstraint(("나", "는", " ", "서", "울", "에", " ", "갔", "다"), ("PER", "LOC", "ORG"), "none")
+ENGLISH = EnglishConstraint()
+
+
 @pytest.mark.parametrize(
-    ("config", "prompts", "bound"),
+    ("config", "prompts", "expected"),
     [
-        (MethodConfig(), RESTATED, True),
-        (MethodConfig(rounds=5), RESTATED, True),
-        (MethodConfig(think="free"), RESTATED, False),
-        (MethodConfig(prompts="official"), OFFICIAL, False),
+        (MethodConfig(rounds=1), RESTATED, [ENGLISH]),
+        (MethodConfig(), RESTATED, [NAMES, ENGLISH, ENGLISH]),
+        # think, translate, check, revise, final: a check is free prose
+        (MethodConfig(rounds=5), RESTATED, [NAMES, ENGLISH, None, ENGLISH, ENGLISH]),
+        (MethodConfig(prompts="official"), OFFICIAL, [None, ENGLISH, ENGLISH]),  # explains, and lists nothing
+        (MethodConfig(forward="free"), RESTATED, [None, None, None]),
+        (MethodConfig(forward="free", rounds=5), OFFICIAL, [None] * 5),
     ],
 )
-def test_the_thinking_round_lists_words_of_the_text_where_it_is_bound(
-    table: Callable[..., Any], config: MethodConfig, prompts: PromptSet, bound: bool
+def test_bound_rounds_list_words_of_the_text_and_translate_into_one_line_of_english(
+    table: Callable[..., Any], config: MethodConfig, prompts: PromptSet, expected: list[Constraint | None]
 ) -> None:
     ask = table({Stage.FORWARD: ["x"] * 5})
     list(forward(ask, config, prompts))
-    constraints = [request.constraint for request in ask.requests]
-    expected = ListConstraint(tuple(TEXT), ("PER", "LOC", "ORG"), "none") if bound else None
-    assert constraints == [expected] + [None] * (len(constraints) - 1)
+    assert [request.constraint for request in ask.requests] == expected
 
 
 def test_words_are_the_units_of_a_language_with_blanks(table: Callable[..., Any]) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from eat_worker.corpora.reading import read_documents
-from eat_worker.errors import CorpusError, EngineUnavailable
+from eat_worker.errors import ConfigurationError, CorpusError, EngineUnavailable
 from eat_worker.method.document import Document
 from eat_worker.runs.annotating import annotate
-from eat_worker.settings import Settings
+from eat_worker.settings import Settings, load_settings
 
 
 def test_records_come_in_the_order_of_the_file(scripted: Settings, corpus: Path) -> None:
@@ -70,6 +70,13 @@ def test_an_engine_that_is_away_ends_it(scripted: Settings, corpus: Path, tmp_pa
     script.write_text('{"fault": "unavailable", "text": ""}')
     with pytest.raises(EngineUnavailable):
         list(annotate(replace(scripted, script=str(script)), corpus))
+
+
+def test_an_endpoint_that_cannot_bind_answers_ends_it_at_the_first_record(tmp_path: Path, corpus: Path) -> None:
+    endpoint = {"engine": "endpoint", "endpoint_url": "http://127.0.0.1:9", "endpoint_model": "qwen"}
+    settings = load_settings(endpoint, directory=tmp_path, environ={"HOME": str(tmp_path)})
+    with pytest.raises(ConfigurationError, match="not set up to bind answers to the text; set endpoint_grammar"):
+        next(annotate(settings, corpus))
 
 
 def test_a_missing_file_is_told_before_a_model_is_loaded(scripted: Settings, tmp_path: Path) -> None:

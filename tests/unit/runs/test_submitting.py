@@ -21,7 +21,9 @@ def test_documents_are_queued_and_refused_records_set_aside(scripted: Settings, 
     done = submit(scripted, corpus, on_progress=seen.append)
     assert (done.new, done.already, done.rejected) == (3, 0, {"E_TEXT_MISSING": 1})
     assert seen == [4]
-    assert done.quarantine == str(scripted.state / "quarantine" / f"{done.run}.jsonl")
+    assert done.quarantine is not None
+    assert Path(done.quarantine).parent == scripted.state / "quarantine"
+    assert Path(done.quarantine).name.startswith(f"{done.run}.")
     (row,) = [json.loads(line) for line in Path(done.quarantine).read_text().splitlines()]
     assert (row["line"], row["code"]) == (3, "E_TEXT_MISSING")
     (run,) = status(scripted)
@@ -31,7 +33,8 @@ def test_documents_are_queued_and_refused_records_set_aside(scripted: Settings, 
 def test_the_same_file_again_adds_nothing_to_the_same_run(scripted: Settings, corpus: Path) -> None:
     first, again = submit(scripted, corpus), submit(scripted, corpus)
     assert again.run == first.run
-    assert (again.new, again.already) == (0, 3)
+    assert (again.new, again.already, again.left) == (0, 3, 3)
+    assert again.quarantine == first.quarantine
     assert len(status(scripted)) == 1
 
 
