@@ -1,6 +1,6 @@
 """How well the method does on the shared sample: our default, the official prompts and matcher, one direct call.
 
-    python benchmarks/quality.py --shared ../shared/data --state .eat/quality [--per-language 30 --seed 13]
+    python benchmarks/quality.py --shared ../shared --state .eat/quality [--per-language 30 --seed 13]
 
 Same sentences, same weights, three runs through the product's own `eat run`; one table by language with intervals, and
 the alignment ledger. Run again after a stop, it resumes. Writes NAME.json and NAME.md beside the state.

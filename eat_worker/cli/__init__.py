@@ -15,7 +15,7 @@ import click
 
 from eat_worker import __version__
 from eat_worker.cli.options import common_options
-from eat_worker.cli.outcome import ended
+from eat_worker.cli.outcome import ReaderGone, ended
 
 COMMANDS: dict[str, str] = {
     "run": "Annotate a corpus from start to end, then report.",
@@ -49,6 +49,13 @@ class LazyGroup(click.Group):
         command = importlib.import_module(f"eat_worker.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command. Raises ReaderGone, where click would end the process by itself with 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGone from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The list of commands in --help, from the table above."""

@@ -27,6 +27,10 @@ INTERRUPTED = 130
 RESUMABLE = ("run", "submit", "worker")
 
 
+class ReaderGone(Exception):
+    """Nobody reads stdout any more, as in `eat status | head`: the reader has seen enough."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What is told about an error: exit code, the stable name for programs, and the message for people."""
@@ -49,7 +53,7 @@ def ended(action: Callable[[], object], words: Sequence[str], environ: Mapping[s
         sys.stdout.flush()
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except BrokenPipeError:  # `eat status | head`: the reader has seen enough
+    except (BrokenPipeError, ReaderGone):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (KeyboardInterrupt, click.Abort) as error:

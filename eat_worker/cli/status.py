@@ -105,7 +105,7 @@ def _redraw(call: Call, run: str | None) -> None:
 
     runs = status(call.settings, run)
     with Live(_table(runs, terminal=True), console=call.console(), auto_refresh=False) as live:
-        while not _finished(runs):
+        while not _finished(runs) and sys.stdout.isatty():  # a terminal that is gone is none; not all get a SIGHUP
             time.sleep(REDRAW)
             runs = status(call.settings, run)
             live.update(_table(runs, terminal=True), refresh=True)
