@@ -2,8 +2,12 @@
 
     python benchmarks/quality.py --shared ../shared --state .eat/quality [--per-language 30 --seed 13]
 
-Same sentences, same weights, three runs through the product's own `eat run`; one table by language with intervals, and
-the alignment ledger. Run again after a stop, it resumes. Writes NAME.json and NAME.md beside the state.
+Same sentences, same weights, runs through the product's own `eat run`; one table by language with intervals, the
+alignment ledger, and each method against the first on the documents both have finished. Run again after a stop, it
+resumes. Writes quality.json and quality.md into the state folder.
+
+`--first N` takes the first N sentences of each language, where a slow method (the official prompts let a 1.5B talk)
+would take too long on all.
 """
 
 from __future__ import annotations
@@ -11,11 +15,15 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
+
+from eat_worker.metrics.intervals import paired_bootstrap
 
 EAT = Path(sys.executable).parent / "eat"
 METHODS: dict[str, list[str]] = {
@@ -36,6 +44,7 @@ def main() -> None:
     parser.add_argument("--per-language", type=int, default=30)
     parser.add_argument("--seed", type=int, default=13)
     parser.add_argument("--model", default="qwen2.5-coder-1.5b-instruct-q4_k_m")
+    parser.add_argument("--first", type=int, help="only the first N sentences of each language")
     parser.add_argument("--methods", default="default,official,direct", help=f"of: {', '.join(METHODS)}")
     chosen = parser.parse_args()
     chosen.state.mkdir(parents=True, exist_ok=True)
@@ -43,12 +52,54 @@ def main() -> None:
     sampler = Path(__file__).with_name("sample_shared.py")
     size = ["--per-language", str(chosen.per_language), "--seed", str(chosen.seed), "--shared", str(chosen.shared)]
     subprocess.run([sys.executable, str(sampler), str(corpus), *size], check=True)
+    if chosen.first:
+        corpus = first_of_each(corpus, chosen.first)
     results = {name: run(name, corpus, chosen) for name in chosen.methods.split(",")}
     record = {"command": sys.argv, "machine": platform.processor() or platform.machine(), "results": results}
     (chosen.state / "quality.json").write_text(json.dumps(record, ensure_ascii=False, indent=1))
-    table = markdown(results)
+    table = markdown(results) + "\n".join(paired(chosen.state / "eat.db"))
     (chosen.state / "quality.md").write_text(table)
     print(table)
+
+
+def first_of_each(corpus: Path, number: int) -> Path:
+    """The corpus cut to the first sentences of each language."""
+    seen: Counter[str] = Counter()
+    kept = []
+    for line in corpus.read_text().splitlines(keepends=True):
+        lang = json.loads(line)["lang"]
+        seen[lang] += 1
+        if seen[lang] <= number:
+            kept.append(line)
+    path = corpus.with_name(f"{corpus.stem}-first{number}.jsonl")
+    path.write_text("".join(kept))
+    return path
+
+
+def paired(database: Path) -> list[str]:
+    """Each run against those of the default, over the documents that both have scored: F1, difference, interval, p."""
+    query = """
+        SELECT runs.name, documents.ext_id, strict_tp, strict_fp, strict_fn
+        FROM scores JOIN documents ON documents.id = document_id JOIN runs ON runs.id = run_id
+        WHERE strict_tp IS NOT NULL
+    """
+    counts: dict[str, dict[str, tuple[int, int, int]]] = {}
+    with sqlite3.connect(database) as connection:
+        for name, document, *strict in connection.execute(query):
+            counts.setdefault(name.split("-")[0], {})[document] = tuple(strict)
+    lines = ["Paired over the documents both have finished (token-strict F1, bootstrap of documents, seed 0):", ""]
+    default = counts.pop("default", {})
+    for name, other in counts.items():
+        common = sorted(default.keys() & other.keys())
+        groups = Counter((*default[key], *other[key]) for key in common)
+        found = paired_bootstrap([(number, *row) for row, number in groups.items()])
+        if found:
+            lines.append(
+                f"- default {100 * found.first:.1f}, {name} {100 * found.second:.1f} on {len(common)} documents: "
+                f"difference {100 * found.delta:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f}), "
+                f"p = {found.p_value:.3f}"
+            )
+    return [*lines, ""]
 
 
 def run(name: str, corpus: Path, chosen: argparse.Namespace) -> dict[str, Any]:
