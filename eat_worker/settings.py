@@ -246,8 +246,16 @@ def _resolve_paths(values: dict[str, Any], directory: Path, environ: Mapping[str
     for name in files:
         if values.get(name):
             values[name] = str(_absolute(Path(values[name]), directory, home))
+    if values.get("database_url"):
+        values["database_url"] = _absolute_sqlite(values["database_url"], directory)
     if not values.get("hub_url") and environ.get("HF_ENDPOINT"):
         values["hub_url"] = environ["HF_ENDPOINT"]
+
+
+def _absolute_sqlite(url: str, directory: Path) -> str:
+    """The URL with the file of an SQLite database named in full: workers of `eat run` have another current folder."""
+    scheme, mark, file = url.partition(":///")
+    return f"sqlite:///{directory / file}" if scheme == "sqlite" and mark and file and file != ":memory:" else url
 
 
 def _absolute(path: Path, directory: Path, home: Path) -> Path:

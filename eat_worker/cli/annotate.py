@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Unpack
 
@@ -40,14 +41,17 @@ def command(
     from eat_worker.cli.progress import Progress
     from eat_worker.runs.annotating import annotate
 
+    if output and output.exists() and file.exists() and output.samefile(file):
+        raise click.UsageError(f"{output} is the file that is read")
     failed = 0
     # The bar and the records would share a terminal.
     silent = call.quiet or call.as_json or (output is None and sys.stdout.isatty())
     with ExitStack() as stack:
         progress = stack.enter_context(Progress("annotating", silent=silent))
         records = annotate(call.settings, file, with_rounds=with_rounds, **corpus)
+        first = next(records)  # what cannot be read at all must not empty the output
         stream = stack.enter_context(output.open("w", encoding="utf-8")) if output else sys.stdout
-        for number, record in enumerate(records, start=1):
+        for number, record in enumerate(chain([first], records), start=1):
             stream.write(json.dumps(record, ensure_ascii=False) + "\n")
             stream.flush()
             failed += "error" in record

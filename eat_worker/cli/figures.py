@@ -86,7 +86,7 @@ def legend(report: Report) -> str:
     explained = (
         "F1, P, R: token-strict micro, percent; 95 % bootstrap over documents, 1,000 resamples, "
         f"seed {SEED}. official, span: micro F1 by those scorers. L_e: mean over documents, 1 = all information kept. "
-        "aligned: English entities that found their words. s/doc: seconds in the engine."
+        "aligned: English entities that found their words. s/doc: engine seconds, shared by the chats it ran at once."
     )
     bleu = [f"BLEU ({', '.join(langs)}): {signature}" for signature, langs in signatures.items()]
     return "\n".join([explained, *bleu])

@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -45,6 +46,7 @@ def ended(action: Callable[[], object], words: Sequence[str], environ: Mapping[s
 
     `words` are the arguments of the command line: they say whether JSON or a traceback is wanted, and how to resume.
     """
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that is not UTF-8 shows escapes, never a crash
             stream.reconfigure(errors="backslashreplace")
@@ -61,6 +63,14 @@ def ended(action: Callable[[], object], words: Sequence[str], environ: Mapping[s
     except Exception as error:  # noqa: BLE001  # the outermost frame: reported, never swallowed
         return _tell(failure_of(error), error, words, environ)
     return result if isinstance(result, int) else 0
+
+
+def _open_what_is_closed() -> None:
+    """Give a process that was started without stdin, stdout or stderr (`>&-`) empty ones."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # open to the end
 
 
 def failure_of(error: Exception) -> Failure:
@@ -94,7 +104,10 @@ def _tell(failure: Failure, error: BaseException, words: Sequence[str], environ:
     if _wanted("--debug", words, environ):
         click.echo(redact("".join(traceback.format_exception(error))), err=True)
     if _wanted("--json", words, environ):
-        click.echo(json.dumps({"error": {"code": failure.code, "message": message}}, ensure_ascii=False))
+        try:
+            click.echo(json.dumps({"error": {"code": failure.code, "message": message}}, ensure_ascii=False))
+        except OSError:  # a full disk, say, which is the error to be told
+            click.echo(f"eat: {message}", err=True)
     elif isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message())  # the help, asked for in the shortest way
     else:

@@ -149,7 +149,7 @@ class Worker:
 
     def _last_line(self) -> str:
         lines = self.log_file.read_text(encoding="utf-8", errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        return next((line.strip().removeprefix("eat: ") for line in reversed(lines) if line.strip()), "it said nothing")
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -94,10 +94,9 @@ RETRY = _document.values(
 RELEASE = _document.values(status="queued", **FREED)
 USAGE = select(
     func.count(),
-    *(
-        func.coalesce(func.sum(rounds.c[name]), 0)
-        for name in ("seconds", "prompt_tokens", "cached_tokens", "generated_tokens")
-    ),
+    # Chats answered at the same time share the engine, so each has its part of those seconds.
+    func.coalesce(func.sum(rounds.c.seconds / rounds.c.batch_size), 0),
+    *(func.coalesce(func.sum(rounds.c[name]), 0) for name in ("prompt_tokens", "cached_tokens", "generated_tokens")),
 ).where(rounds.c.document_id == bindparam("document_id"))
 
 END_ATTEMPT = (

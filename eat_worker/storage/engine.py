@@ -255,8 +255,12 @@ class Database:
             return DiskFull(f"no space left for the database {self.name}; what was committed is intact: {reason}")
         if code == sqlite3.SQLITE_NOTADB:
             return SchemaError(f"{self.name} is not an eat database: {reason}")
+        if code == sqlite3.SQLITE_CORRUPT:
+            return EatError(f"the database {self.name} is damaged ({reason}); put a backup in its place")
         if reason.startswith(("no such table", "no such column")):
             return self._no_table(reason)
+        if code == sqlite3.SQLITE_CANTOPEN:
+            reason += "; its folder must be there and writable"
         if isinstance(error, (sqlite3.OperationalError, sqlite3.InterfaceError)):
             return StoreUnavailable(f"the database {self.name} does not answer: {reason}")
         return EatError(f"the database {self.name} refused: {reason}")

@@ -157,6 +157,8 @@ def configuration(url: str) -> Config:
 def _is_missing(url: str) -> bool:
     # Opening it would create it.
     file = sqlite_file(url)
+    if file is not None and file.is_dir():
+        raise ConfigurationError(f"{file} is a folder; name a file in it: sqlite:///{file / 'eat.db'}")
     return file is not None and not file.exists()
 
 

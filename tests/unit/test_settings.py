@@ -211,3 +211,18 @@ def test_every_setting_of_the_method_can_be_set(tmp_path: Path) -> None:
     assert {item.name for item in fields(MethodConfig)} <= set(NAMES)
     given = {"EAT_THINK_TOKENS": "64", "EAT_FORWARD": "free", "EAT_MIN_CONFIDENCE": "0.5"}
     assert load(tmp_path, **given).method_config == MethodConfig(forward="free", think_tokens=64, min_confidence=0.5)
+
+
+@pytest.mark.parametrize(
+    ("given", "database"),
+    [
+        ("sqlite:///x.db", "sqlite:////here/x.db"),
+        ("sqlite:///sub/x.db?mode=ro", "sqlite:////here/sub/x.db?mode=ro"),
+        ("sqlite:////there/x.db", "sqlite:////there/x.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("sqlite://", "sqlite://"),
+        ("postgresql:///eat", "postgresql:///eat"),
+    ],
+)
+def test_a_sqlite_file_is_taken_from_the_current_folder(given: str, database: str) -> None:
+    assert load(Path("/here"), EAT_DATABASE_URL=given).database == database

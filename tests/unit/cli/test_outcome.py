@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -103,3 +106,32 @@ def test_the_exit_code_of_a_command_is_passed_on() -> None:
     assert ended(lambda: 130, [], {}) == 130
     assert ended(lambda: None, [], {}) == 0
     assert ended(raising(click.exceptions.Exit(3)), [], {}) == 3
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full device")
+def test_an_error_that_stdout_cannot_take_goes_to_stderr(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert ended(raising(errors.NotFound("x")), ["--json"], {}) == 4
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, full.fileno())  # so that it can be closed
+        os.close(nowhere)
+    assert capsys.readouterr().err == "eat: x\n"
+
+
+def test_streams_that_were_closed_are_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(f"sys.{name}", None)
+    read: list[str] = []
+
+    def action() -> None:
+        print("for nobody")
+        read.append(sys.stdin.read())
+
+    assert ended(action, [], {}) == 0
+    assert ended(raising(ValueError("for nobody")), [], {}) == 1
+    assert read == [""]
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        stream.close()

@@ -171,6 +171,20 @@ def test_annotate_writes_one_record_per_line(eat: Eat, broken: str, tmp_path: Pa
     assert not (tmp_path / ".eat").exists()
 
 
+def test_annotate_does_not_write_over_the_file_it_reads(eat: Eat, corpus: str, tmp_path: Path) -> None:
+    before = (tmp_path / corpus).read_text()
+    (tmp_path / "link.jsonl").symlink_to(corpus)
+    done = eat("annotate", corpus, *ENGINE, "-o", "link.jsonl")
+    assert (done.code, done.err) == (2, "eat: link.jsonl is the file that is read; see: eat annotate --help\n")
+    assert (tmp_path / corpus).read_text() == before
+
+
+def test_annotate_leaves_the_output_alone_when_there_is_nothing_to_read(eat: Eat, tmp_path: Path) -> None:
+    (tmp_path / "out.jsonl").write_text("precious\n")
+    assert eat("annotate", "absent.jsonl", *ENGINE, "-o", "out.jsonl").code == 1
+    assert (tmp_path / "out.jsonl").read_text() == "precious\n"
+
+
 def test_watch_redraws_in_place_on_a_terminal(
     finished: Settings, eat: Eat, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -119,7 +119,7 @@ def test_a_document_that_kills_can_be_found_out_before_the_worker_is_given_up():
 def test_a_worker_that_gives_up_is_quoted(given, code, kind):
     with (
         Stop() as stop,
-        crew(given, stop, f"import sys; sys.stderr.write('the model is missing\\n\\n'); sys.exit({code})") as one,
+        crew(given, stop, f"import sys; sys.stderr.write('eat: the model is missing\\n\\n'); sys.exit({code})") as one,
     ):
         wait_for_end(one)
         with pytest.raises(kind, match=r"the worker gave up: the model is missing; see .*worker-.*\.log"):

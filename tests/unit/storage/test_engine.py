@@ -203,3 +203,24 @@ def test_an_error_of_postgresql_is_told_in_our_words(error: Exception, expected:
 def test_a_character_that_postgresql_refuses_is_no_outage() -> None:
     told = Database("postgresql://db/eat").translate(psycopg.DataError("cannot contain NUL"))
     assert type(told) is EatError
+
+
+def test_a_damaged_file_says_what_to_do(store: Store, run: Run, url: str) -> None:
+    store.add_documents(run.id, [Document("x" * 2000, "de", ext_id=str(number)) for number in range(50)])
+    store.close()
+    file = sqlite_file(url)
+    assert file is not None
+    whole = file.read_bytes()
+    file.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    with pytest.raises(EatError, match=r"is damaged \(database disk image is malformed\); put a backup in its place"):
+        store.list_runs()
+
+
+def test_a_file_that_cannot_be_opened_says_what_it_needs(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match=r"unable to open database file; its folder must be there and writable"):
+        open_database(f"sqlite:///{tmp_path}/absent/eat.db")
+
+
+def open_database(url: str) -> None:
+    with Database(url).read():
+        pass

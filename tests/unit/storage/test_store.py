@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eat_worker.errors import SchemaError, StoreUnavailable
+from eat_worker.errors import ConfigurationError, SchemaError
 from eat_worker.storage import schema
 from eat_worker.storage.store import Store, open_store
 
@@ -39,7 +39,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_not_a_database(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable, match="does not answer: unable to open database file"):
+    with pytest.raises(ConfigurationError, match="is a folder; name a file in it"):
         open_store(f"sqlite:///{tmp_path}")
 
 
