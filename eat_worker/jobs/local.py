@@ -6,6 +6,8 @@ Knows worker processes, their logs and their deaths; knows progress by SQL only.
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -68,12 +70,17 @@ def run_until_done(
         if broker_url(settings) == NONE:
             check = stack.enter_context(_threads(settings, stop))
         else:
+            free_the_dead(store, settings)
             broker = stack.enter_context(use_broker(settings))
+
+            def revive() -> None:
+                broker.revive()
+                free_the_dead(store, settings)
 
             def progress() -> tuple[int, int]:
                 return patiently(lambda: _finished_work(store, run_ids), stop.event)
 
-            check = stack.enter_context(Crew(settings, workers, stop, revive=broker.revive, progress=progress)).check
+            check = stack.enter_context(Crew(settings, workers, stop, revive=revive, progress=progress)).check
         _follow(store, run_ids, stop, check, on_progress)
         signal = stop.signal
         stop.request()
@@ -83,6 +90,29 @@ def run_until_done(
         counts = count_documents(store, run_ids)
     on_progress(counts)
     return Finished(counts, signal)
+
+
+def free_the_dead(store: Store, settings: Settings) -> None:
+    """End the leases of workers of this machine that are gone, instead of waiting until they run out.
+
+    Only where the database is a file: then every worker runs here, and a process that is gone is gone for good.
+    """
+    if not settings.database.startswith("sqlite"):
+        return
+    for owner in store.lease_owners():
+        host, _, number = owner.rpartition("-")
+        if host == socket.gethostname() and number.isdecimal() and not _is_alive(int(number)):
+            log.info("worker %s is gone; %d of its documents are free again", owner, store.expire_leases(owner))
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def count_documents(store: Store, run_ids: Sequence[int]) -> Counts:

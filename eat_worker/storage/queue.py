@@ -177,6 +177,11 @@ HEARTBEAT = (
     .values(lease_until=now() + _lease)
 )
 
+LEASE_OWNERS = select(documents.c.lease_owner).where(RUNNING).distinct()
+EXPIRE_OWNER = (
+    update(documents).where(documents.c.lease_owner == bindparam("worker"), RUNNING).values(lease_until=now() - 1)
+)
+
 HAS_QUEUED = (
     select(documents.c.id)
     .where(QUEUED, documents.c.run_id == bindparam("of_run"))
@@ -255,6 +260,16 @@ class Queue(Submission):
                 for document_id in sorted(document_ids)
                 if not transaction.run(HEARTBEAT, document_id=document_id, worker=worker, lease_seconds=lease_seconds)
             ]
+
+    def lease_owners(self) -> list[str]:
+        """The workers that hold leases now, run out or not."""
+        with self.database.read() as transaction:
+            return [owner for (owner,) in transaction.rows(LEASE_OWNERS)]
+
+    def expire_leases(self, worker: str) -> int:
+        """End the leases of a worker that is known to be dead, so that nobody waits for them; how many there were."""
+        with self.database.write() as transaction:
+            return transaction.run(EXPIRE_OWNER, worker=worker)
 
     def _claim(
         self, transaction: Transaction, document_id: int, stage: Stage, worker: str, lease_seconds: float

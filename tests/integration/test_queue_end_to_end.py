@@ -192,8 +192,8 @@ def test_no_stored_round_is_asked_again_after_kill_9(tmp_path, started):
     assert site.rows("SELECT count(*) FROM attempts WHERE outcome = 'expired'")[0][0] > 0
 
 
-def test_a_killed_worker_of_a_run_is_replaced(tmp_path):
-    site = Site(tmp_path, 16, seconds=0.08, lease_seconds=1.0)
+def test_a_killed_worker_of_a_run_is_replaced_and_nobody_waits_for_its_leases(tmp_path):
+    site = Site(tmp_path, 16, seconds=0.08, lease_seconds=3600.0)
     killed = []
 
     def kill_once(_counts):

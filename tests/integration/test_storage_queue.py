@@ -115,6 +115,17 @@ def test_an_expired_lease_goes_back_to_the_queue_with_its_attempt_ended(scene: A
     assert (attempt.worker, attempt.outcome, attempt.ended_at is not None) == ("w1", "expired", True)
 
 
+def test_the_leases_of_a_dead_worker_can_be_ended_at_once(scene: Any) -> None:
+    scene.run(documents=3)
+    mine, other = scene.claim("dead"), scene.claim("alive", document_id=2)
+    assert sorted(scene.store.lease_owners()) == ["alive", "dead"]
+    assert scene.store.expire_leases("dead") == 1
+    assert mine.document_id in ids(scene.store.take_hints(10, window=10, stale_after=60))
+    with pytest.raises(LeaseLost):
+        scene.store.commit_stage(mine, StageResult(english="Kim"), Stage.EXTRACT, keep=False, lease_seconds=60)
+    assert scene.store.heartbeat("alive", [other.document_id], 60) == []
+
+
 def test_a_claim_takes_over_an_expired_lease(scene: Any) -> None:
     scene.run()
     scene.claim("w1")
