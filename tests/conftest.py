@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from eat_worker.errors import ModelMissing
 from eat_worker.models.installed import locate
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and every command they start inherits that.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 SMALL_MODEL = "smollm2-135m-instruct"
 

@@ -56,13 +56,23 @@ def ended(action: Callable[[], object], words: Sequence[str], environ: Mapping[s
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (BrokenPipeError, ReaderGone):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_unwritten()
         return 0
     except (KeyboardInterrupt, click.Abort) as error:
         return _tell(_interrupted(words), error, words, environ)
     except Exception as error:  # noqa: BLE001  # the outermost frame: reported, never swallowed
-        return _tell(failure_of(error), error, words, environ)
+        code = _tell(failure_of(error), error, words, environ)
+        _drop_unwritten()
+        return code
     return result if isinstance(result, int) else 0
+
+
+def _drop_unwritten() -> None:
+    """Let go of output that cannot be written: the interpreter would try again at its end, and say so with code 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_what_is_closed() -> None:

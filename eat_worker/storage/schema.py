@@ -6,6 +6,7 @@ takes longer to import than `eat status` may last.
 
 from __future__ import annotations
 
+import io
 import shutil
 from contextlib import closing
 from dataclasses import dataclass
@@ -148,7 +149,7 @@ def configuration(url: str) -> Config:
     """What alembic is told. The URL travels as an object: nothing in it is taken for a variable."""
     from alembic.config import Config
 
-    config = Config()
+    config = Config(stdout=io.StringIO())  # stdout is data; what alembic says there is not
     config.set_main_option("script_location", str(migrations()).replace("%", "%%"))
     config.attributes["url"] = url
     return config

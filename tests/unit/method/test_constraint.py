@@ -290,7 +290,8 @@ def test_english_is_one_line_in_latin_script(answer: str, expected: bool) -> Non
 
 @given(st.text(st.one_of(st.sampled_from("Aa1 =\n('\"À×à“‘ɐ\u2010\u2026\u2027ᷠḀỿἀ€"), st.characters()), max_size=5))
 def test_the_automaton_of_english_is_a_regular_expression(answer: str) -> None:
-    allowed = r"[A-Z0-9\"'(À-Þ‘“][ -<>-~\u00a0-\u024f\u1e00-\u1eff\u2010-\u2026€]*"
+    opening = r"[\"#$'(0-9A-\[À-Þ\u0100-\u017f‘“€]"
+    allowed = opening + r"[ -<>-~\u00a0-\u024f\u02bb-\u02bf\u0300-\u036f\u1e00-\u1eff\u2010-\u2027\u2030-\u2033€™]*"
     assert accepts(EnglishConstraint(), answer) == bool(re.fullmatch(allowed, answer))
 
 
