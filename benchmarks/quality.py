@@ -57,7 +57,8 @@ def main() -> None:
     results = {name: run(name, corpus, chosen) for name in chosen.methods.split(",")}
     record = {"command": sys.argv, "machine": platform.processor() or platform.machine(), "results": results}
     (chosen.state / "quality.json").write_text(json.dumps(record, ensure_ascii=False, indent=1))
-    table = markdown(results) + "\n".join(paired(chosen.state / "eat.db"))
+    database = chosen.state / "eat.db"
+    table = markdown(results) + "\n".join([*fates(database), *paired(database)])
     (chosen.state / "quality.md").write_text(table)
     print(table)
 
@@ -100,6 +101,44 @@ def paired(database: Path) -> list[str]:
                 f"p = {found.p_value:.3f}"
             )
     return [*lines, ""]
+
+
+def fates(database: Path) -> list[str]:
+    """What became of each gold entity, by run and language, and how many predictions touch no gold at all."""
+    query = """
+        SELECT runs.name, documents.lang, documents.id, gold_json FROM documents JOIN runs ON runs.id = run_id
+        WHERE gold_json IS NOT NULL AND documents.status = 'done' ORDER BY runs.id, documents.id
+    """
+    found = "SELECT text_start, text_end, tag FROM entities WHERE document_id = ? AND text_start IS NOT NULL"
+    tally: dict[tuple[str, str], Counter[str]] = {}
+    with sqlite3.connect(database) as connection:
+        for name, lang, document, gold_json in connection.execute(query):
+            counts = tally.setdefault((name.split("-")[0], lang), Counter())
+            predicted = connection.execute(found, (document,)).fetchall()
+            gold = [(start, end, tag) for start, end, tag in json.loads(gold_json)]
+            counts.update(fate(entity, predicted) for entity in gold)
+            counts["false alarm"] += sum(not touching(entity, gold) for entity in predicted)
+    names = ("right", "wrong tag", "wrong boundary", "missed", "false alarm")
+    lines = ["Gold entities by fate (a false alarm touches no gold):", "", f"| run, language | {' | '.join(names)} |"]
+    lines.append("|---" * (len(names) + 1) + "|")
+    for (name, lang), counts in tally.items():
+        lines.append(f"| {name}, {lang} | " + " | ".join(str(counts[column]) for column in names) + " |")
+    return [*lines, ""]
+
+
+def fate(entity: tuple[int, int, str], predicted: list[tuple[int, int, str]]) -> str:
+    """How one gold entity fared."""
+    near = touching(entity, predicted)
+    if entity in near:
+        return "right"
+    if any(other[:2] == entity[:2] for other in near):
+        return "wrong tag"
+    return "wrong boundary" if near else "missed"
+
+
+def touching(entity: tuple[int, int, str], others: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """Those of `others` that share a character with the entity."""
+    return [other for other in others if other[0] < entity[1] and entity[0] < other[1]]
 
 
 def run(name: str, corpus: Path, chosen: argparse.Namespace) -> dict[str, Any]:
