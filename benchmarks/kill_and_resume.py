@@ -31,10 +31,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="qwen2.5-coder-1.5b-instruct-q4_k_m")
     parser.add_argument("--limit", type=int, default=6)
+    parser.add_argument("--slots", type=int, default=1, help="above 1 a chat's answer depends on what it runs beside")
     parser.add_argument("--after", type=int, default=12, help="stored rounds before the kill")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
-        job = [*EAT, "run", str(CORPUS), "--limit", str(chosen.limit), "--model", chosen.model, "--run", "r", "--state"]
+        job = [*EAT, "run", str(CORPUS), "--limit", str(chosen.limit), "--model", chosen.model, "--run", "r"]
+        job += ["--slots", str(chosen.slots), "--state"]
         subprocess.run([*job, first], stdout=subprocess.DEVNULL, check=True)
         running = subprocess.Popen([*job, second], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         stored = kill_after(running, Path(second) / "eat.db", chosen.after)
@@ -45,11 +47,12 @@ def main() -> None:
         record = {
             "model": chosen.model,
             "documents": chosen.limit,
+            "slots": chosen.slots,
             "rounds": len(undisturbed),
             "rounds_stored_at_the_kill": len(stored),
             # A round asked again would have been stored again, at another time.
             "stored_rounds_asked_again": len(set(stored) - set(disturbed)),
-            "rounds_that_differ": sum(one[:5] != two[:5] for one, two in zip(undisturbed, disturbed, strict=False)),
+            "rounds_that_differ": len({row[:5] for row in undisturbed} ^ {row[:5] for row in disturbed}),
             "same_number_of_rounds": len(undisturbed) == len(disturbed),
             "same_entities": rows(Path(first) / "eat.db", ENTITIES) == rows(Path(second) / "eat.db", ENTITIES),
             "seconds_to_finish_after_the_kill": round(resumed, 1),
