@@ -32,8 +32,9 @@ log = logging.getLogger(__name__)
 
 _THREADS = 256  # of `submit`: chats that wait for a slot must not keep out the one whose slot it is
 _WORTH_SAVING = 48  # tokens; a shorter shared beginning is computed faster than it is restored
-_AT_ONCE = 60  # tokens of a prompt computed in one go; from 64 on llama.cpp's attention sums in another order, and an
-# answer would depend on how much of its prompt the slot happened to hold
+# Tokens of a prompt computed in one go: from 64 on llama.cpp's attention sums in another order, and an answer would
+# depend on how much of its prompt the slot happened to hold. Enough for Q4_1 weights, not for Q4_K: docs/benchmarks.md.
+_AT_ONCE = 60
 _KEPT = 32  # files of shared beginnings, tens of kilobytes per token
 
 
