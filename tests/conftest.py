@@ -1,10 +1,12 @@
-"""The one model small enough for tests, as it is installed on this machine."""
+"""The models small enough for tests: one that is installed on this machine, one of random weights made here."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -30,3 +32,44 @@ def small_model() -> Path:
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def tiny_models() -> ModuleType:
+    """`tests/tiny_qwen.py`, which writes tiny models and adapters: `tiny_models.tiny_qwen(folder, seed=1)`.
+
+    Skips where the libraries of the extra [gpu] are missing.
+    """
+    for library in ("torch", "transformers", "peft", "tokenizers", "safetensors", "gguf"):
+        if importlib.util.find_spec(library) is None:  # found, not imported: torch takes seconds
+            pytest.skip(f"no {library}; run: pip install 'eat_worker[gpu]'")
+    # Test modules are not importable by name (--import-mode=importlib).
+    spec = importlib.util.spec_from_file_location("tiny_qwen", Path(__file__).with_name("tiny_qwen.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen_folder(tiny_models: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Qwen2 of random weights. Read it only: it is shared."""
+    folder: Path = tiny_models.tiny_qwen(tmp_path_factory.mktemp("tiny") / "tiny-qwen")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_adapter_folder(
+    tiny_models: ModuleType, tiny_qwen_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A LoRA adapter (r=64, alpha=16) of `tiny_qwen_folder`. Read it only: it is shared."""
+    folder: Path = tiny_models.tiny_adapter(tiny_qwen_folder, tmp_path_factory.mktemp("tiny") / "tiny-adapter")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_gguf_file(tiny_models: ModuleType, tiny_qwen_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny_qwen_folder` as a GGUF file in float32. Read it only: it is shared."""
+    file: Path = tiny_models.tiny_gguf(tiny_qwen_folder, tmp_path_factory.mktemp("tiny") / "tiny.gguf")
+    return file

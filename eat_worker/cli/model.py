@@ -1,4 +1,7 @@
-"""`eat model`: which weights there are, bringing them here, and whether they are what the catalog says."""
+"""`eat model`: which weights there are, bringing them here, and whether they are what the catalog says.
+
+Other forms of the same weights: `model_conversion.py`.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,14 @@ import click
 
 from eat_worker.cli.call import Call
 from eat_worker.cli.call import command as eat_command
+from eat_worker.cli.model_conversion import convert_command, export_command, merge_command
 from eat_worker.cli.options import setting
 from eat_worker.errors import DigestMismatch
 
 if TYPE_CHECKING:
     from eat_worker.models.catalog import ModelEntry
 
-command = click.Group("model", help="List, pull and verify model weights.")
+command = click.Group("model", help="List, pull, verify and convert model weights.")
 models_dir = setting("models_dir", "Where weights are kept.", metavar="DIR")
 
 
@@ -160,5 +164,5 @@ def _size(size: int | None) -> str:
     return "" if size is None else f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
-for _command in (list_command, pull_command, verify_command):
+for _command in (list_command, pull_command, verify_command, convert_command, merge_command, export_command):
     command.add_command(_command)

@@ -12,7 +12,7 @@ from pathlib import Path
 from eat_worker.errors import ModelError, ModelMissing
 from eat_worker.models.catalog import CATALOG, ModelEntry, entry
 from eat_worker.models.fingerprint import file_sha256
-from eat_worker.models.manifest import folder_digest, read_manifest
+from eat_worker.models.manifest import MANIFEST, folder_digest, read_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Installed:
 
 
 def locate(name_or_path: str, models_dir: Path, *, catalog: Sequence[ModelEntry] = CATALOG) -> Path:
-    """Path of a model by catalog name, by a name pulled with --from, or by a path of its own.
+    """Path of a model by catalog name, by a name pulled with --from or made by a conversion, or by a path of its own.
 
     Nothing is hashed. Raises ModelMissing when it is not on this machine, NotFound when nobody knows the name.
     """
@@ -55,6 +55,8 @@ def locate(name_or_path: str, models_dir: Path, *, catalog: Sequence[ModelEntry]
     own = models_dir / f"{name_or_path.removesuffix('.gguf')}.gguf"
     if own.is_file() and path.name == name_or_path:
         return own
+    if path.name == name_or_path and (models_dir / name_or_path / MANIFEST).is_file():
+        return models_dir / name_or_path
     if path.exists():
         return path
     if "/" in name_or_path or path.suffix == ".gguf":
@@ -68,7 +70,7 @@ def verify(name_or_path: str, models_dir: Path, *, catalog: Sequence[ModelEntry]
     if path.is_dir():
         manifest = read_manifest(path)
         if manifest is None:
-            raise ModelError(f"{path} was not pulled by eat: there is nothing to compare it with")
+            raise ModelError(f"{path} was neither pulled nor made by eat: there is nothing to compare it with")
         size = sum(file.stat().st_size for file in path.iterdir())
         return Verified(path, folder_digest(path, manifest), size, manifest.digest())
     expected = next((candidate.sha256 for candidate in catalog if candidate.file == path.name), None)

@@ -1,13 +1,14 @@
-"""The list that lies beside a folder of weights: which files, which digests, from which commit.
+"""The list that lies beside a folder of weights: which files, which digests, from which commit or other weights.
 
-Reads and hashes local files; knows no network and no catalog.
+Reads, hashes and lists local files; knows no network and no catalog.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,17 @@ class SnapshotFile:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a snapshot folder holds and where it came from."""
+    """What a folder of weights holds and where it came from.
+
+    `made` is empty for what was pulled; otherwise it says by which command, from which weights (digests), with which
+    versions of which libraries the folder was made here. `repo` and `revision` are then those of the first origin,
+    empty where nobody knows them.
+    """
 
     repo: str
     revision: str
     files: tuple[SnapshotFile, ...]
+    made: Mapping[str, Any] = field(default_factory=dict)
 
     def digest(self) -> str:
         """SHA-256 (hex) over the digests of all files: one name for the whole folder."""
@@ -47,9 +54,21 @@ def read_manifest(folder: Path) -> Manifest | None:
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         files = tuple(SnapshotFile(**file) for file in values["files"])
-        return Manifest(values["repo"], values["revision"], files)
+        return Manifest(values["repo"], values["revision"], files, dict(values.get("made", {})))
     except (ValueError, KeyError, TypeError) as fault:
         raise ModelError(f"{path}: does not parse; remove the folder and pull the model again") from fault
+
+
+def write_manifest(folder: Path, *, repo: str = "", revision: str = "", made: Mapping[str, Any]) -> Manifest:
+    """List every file of a folder that was made here, with its SHA-256."""
+    files = tuple(
+        SnapshotFile(path.name, path.stat().st_size, digest_of(path, "sha256:"))
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name != MANIFEST
+    )
+    manifest = Manifest(repo, revision, files, made)
+    (folder / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
+    return manifest
 
 
 def folder_digest(folder: Path, manifest: Manifest) -> str:

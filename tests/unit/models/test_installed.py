@@ -52,6 +52,12 @@ def test_a_name_of_ones_own_lies_in_the_models_folder(tmp_path: Path, name: str)
     assert locate(name, tmp_path, catalog=CATALOG) == tmp_path / "mine.gguf"
 
 
+def test_a_folder_that_a_conversion_made_is_known_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "mine-hf").mkdir()
+    (tmp_path / "mine-hf" / "eat-model.json").write_text("{}")
+    assert locate("mine-hf", tmp_path, catalog=CATALOG) == tmp_path / "mine-hf"
+
+
 @pytest.mark.parametrize("name", ["none.gguf", "./none", "/nowhere/none.gguf"])
 def test_a_path_that_is_not_there_is_missing(tmp_path: Path, name: str) -> None:
     with pytest.raises(ModelMissing, match="no such file"):
@@ -98,7 +104,7 @@ def test_a_harmed_folder_does_not_match(tmp_path: Path, file: str, harm: str) ->
 
 def test_a_folder_from_elsewhere_cannot_be_judged(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
-    with pytest.raises(ModelError, match="was not pulled by eat"):
+    with pytest.raises(ModelError, match="neither pulled nor made by eat"):
         verify("full", tmp_path, catalog=CATALOG)
 
 
