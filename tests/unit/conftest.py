@@ -7,11 +7,13 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.document import (
+    TAGS,
     Alignment,
     Document,
     EnglishEntity,
@@ -146,3 +148,73 @@ def _scores(document_id: int) -> Scores:
         bleu_stats=(3, 2, 1, 1, 6, 5, 4, 3, 6, 6),
         entropy_loss=0.5,
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer() -> Any:
+    """A fast tokenizer that knows a few English words; all others fall into letters."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["<pad>", "</s>", "<unk>", "<s>"]
+    letters = [chr(code) for code in range(33, 127)]
+    words = ["Ann", "Lee", "left", "Oslo", "is", "cold", "Bo", "saw", "Ulm", "no", "one", "came", "none", *TAGS]
+    pieces = [*special, *letters, *[f"##{letter}" for letter in letters], *words]
+    tokenizer = Tokenizer(models.WordPiece({piece: number for number, piece in enumerate(pieces)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    names = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>", "bos_token": "<s>"}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **names)
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Any) -> Path:
+    """A folder with a BERT of random weights and seven BIO labels: a few milliseconds a sentence."""
+    import torch
+    from transformers import BertConfig, BertForTokenClassification
+
+    labels = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG"]
+    torch.manual_seed(5)
+    config = BertConfig(
+        vocab_size=len(tiny_tokenizer),
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=96,
+        max_position_embeddings=64,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        pad_token_id=tiny_tokenizer.pad_token_id,
+        id2label=dict(enumerate(labels)),
+        label2id={label: number for number, label in enumerate(labels)},
+    )
+    return _saved(BertForTokenClassification(config), tiny_tokenizer, tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture(scope="session")
+def tiny_t5(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Any) -> Path:
+    """A folder with a T5 of random weights."""
+    import torch
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    torch.manual_seed(5)
+    config = T5Config(
+        vocab_size=len(tiny_tokenizer),
+        d_model=64,
+        d_kv=16,
+        d_ff=128,
+        num_layers=2,
+        num_heads=4,
+        dropout_rate=0.0,
+        pad_token_id=tiny_tokenizer.pad_token_id,
+        eos_token_id=tiny_tokenizer.eos_token_id,
+        decoder_start_token_id=tiny_tokenizer.pad_token_id,
+    )
+    return _saved(T5ForConditionalGeneration(config), tiny_tokenizer, tmp_path_factory.mktemp("t5"))
+
+
+def _saved(model: Any, tokenizer: Any, folder: Path) -> Path:
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
