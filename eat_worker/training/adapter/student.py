@@ -1,0 +1,129 @@
+"""The frozen base with the adapter that is being trained: its loss, its weights, and how a step changes them.
+
+It stays in training mode, which without dropout computes the same: outside of it a 4-bit base may become one that
+cannot be trained on (see `base`). It answers nothing.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eat_worker.errors import ConfigurationError, NumericFault
+from eat_worker.training.adapter.base import load_base, refuse_repacked
+from eat_worker.training.adapter.batches import passes, tensors
+from eat_worker.training.adapter.examples import Example
+from eat_worker.training.adapter.recipe import PROJECTIONS, Recipe
+
+
+class Student:
+    """A base model with a new adapter.
+
+    The adapter computes in bf16, as it will at work; AdamW changes float32 copies of its weights, because steps smaller
+    than bf16 can write would be lost. Raises ConfigurationError when the base cannot be loaded or have the adapter.
+    """
+
+    def __init__(self, base: Path, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._causal = load_base(base, recipe.base_precision)
+        self.device: torch.device = self._causal.device
+        self._peft = _with_adapter(self._causal, recipe)
+        if self.device.type == "cuda":  # activations of all layers would not fit beside a large base
+            self._causal.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        self._causal.train()
+        self._small = [weight for weight in self._causal.parameters() if weight.requires_grad]
+        self._master = [weight.detach().float().clone() for weight in self._small]
+        for weight in self._small:
+            weight.data = weight.data.to(torch.bfloat16)
+        self._adamw = torch.optim.AdamW(self._master, lr=recipe.learning_rate, weight_decay=0.0)
+
+    def learn(self, step: Sequence[Example], learning_rate: float) -> float:
+        """One step over these chats; the mean loss per answer token (nats) before it.
+
+        Raises NumericFault when that is no number, ConfigurationError when the base has answered in between.
+        """
+        refuse_repacked(self._causal)
+        learnt = sum(example.learnt for example in step)
+        total = 0.0
+        for weight in self._master:
+            weight.grad = None
+        for group in passes(step, self._recipe.at_once):
+            loss = self._loss(group) / learnt
+            total += float(loss.detach())
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's own
+            self._collect()
+        if total != total:  # noqa: PLR0124  # not a number
+            raise NumericFault("the loss is not a number; lower the learning rate")
+        torch.nn.utils.clip_grad_norm_(self._master, self._recipe.clip)
+        for settings in self._adamw.param_groups:
+            settings["lr"] = learning_rate
+        self._adamw.step()
+        self._copy_back()
+        return total
+
+    def look(self, chats: Sequence[Example]) -> float:
+        """The mean loss per answer token (nats) of chats that are not learnt from."""
+        with torch.no_grad():
+            total = sum(float(self._loss(group)) for group in passes(chats, self._recipe.at_once))
+        return total / sum(example.learnt for example in chats)
+
+    def save(self, folder: Path) -> None:
+        """Write the adapter as peft has it: adapter_model.safetensors and adapter_config.json."""
+        self._peft.save_pretrained(folder)
+        (folder / "README.md").unlink(missing_ok=True)  # peft's empty form
+
+    def state(self) -> dict[str, Any]:
+        """All that a later process needs to go on as if nothing had happened."""
+        return {"weights": self._master, "adamw": self._adamw.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`."""
+        with torch.no_grad():
+            for weight, kept in zip(self._master, state["weights"], strict=True):
+                weight.copy_(kept)
+        self._adamw.load_state_dict(state["adamw"])
+        self._copy_back()
+
+    def _loss(self, group: Sequence[Example]) -> torch.Tensor:
+        """The summed loss of all answer tokens of a group.
+
+        The head computes those places only: all places times 152,000 words would be most of the work.
+        """
+        batch = tensors(group, self.device)
+        hidden = self._causal.get_decoder()(input_ids=batch.ids, use_cache=False).last_hidden_state
+        logits = self._causal.lm_head(hidden[batch.rows, batch.columns])  # (answers, words)
+        return torch.nn.functional.cross_entropy(logits.float(), batch.wanted, reduction="sum")
+
+    def _collect(self) -> None:
+        for weight, master in zip(self._small, self._master, strict=True):
+            if weight.grad is not None:
+                master.grad = weight.grad.float() if master.grad is None else master.grad.add_(weight.grad)
+                weight.grad = None
+
+    def _copy_back(self) -> None:
+        with torch.no_grad():
+            for weight, master in zip(self._small, self._master, strict=True):
+                weight.copy_(master)
+
+
+def _with_adapter(causal: Any, recipe: Recipe) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(recipe.seed)  # A is drawn at random
+    config = LoraConfig(
+        r=recipe.r,
+        lora_alpha=recipe.alpha,
+        lora_dropout=0.0,
+        target_modules=list(PROJECTIONS),
+        task_type="CAUSAL_LM",
+    )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers in a way that will go
+            return get_peft_model(causal, config)
+    except ValueError as error:
+        raise ConfigurationError(f"the base model cannot have the adapter: {error}; train on a Qwen2 model") from error
