@@ -17,8 +17,8 @@ from typing import Any
 from eat_worker.corpora.reading import Format, read_documents
 from eat_worker.corpora.records import Rejected
 from eat_worker.corpora.tagmaps import chosen_tag_map
-from eat_worker.engines.loading import open_engine
 from eat_worker.errors import ConfigurationError, EatError
+from eat_worker.jobs.stages import open_tools
 from eat_worker.method.annotate import Annotation
 from eat_worker.method.annotate import annotate as annotate_document
 from eat_worker.method.config import MethodConfig
@@ -59,14 +59,15 @@ def annotate(
                 path, lang=lang, dataset=dataset, format=format, tag_map=tags, limit=limit, strict_bio=strict_bio
             )
         )
-        engine = open_engine(settings)
-        stack.callback(engine.close)
+        tools = open_tools(settings)
+        stack.callback(tools.close)
         config, at_once = settings.method_config, settings.documents_at_once
+        ask = tools.ask_for(config)
         pool = stack.enter_context(ThreadPoolExecutor(at_once, thread_name_prefix="annotate"))
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
         waiting: deque[Future[Record]] = deque()
         for number, item in enumerate(reading):
-            waiting.append(pool.submit(_record, item, engine.ask, config, f"annotate-{number}"))
+            waiting.append(pool.submit(_record, item, ask, config, f"annotate-{number}"))
             if len(waiting) >= 2 * at_once:
                 yield _kept(waiting.popleft().result(), with_rounds=with_rounds)
         while waiting:

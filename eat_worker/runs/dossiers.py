@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from eat_worker.runs.opening import open_existing
 from eat_worker.settings import Settings
 from eat_worker.storage.reading import NAMESAKES
-from eat_worker.storage.store import open_store
 from eat_worker.storage.values import Dossier
 
 
 def show(settings: Settings, document: str, *, run: str | None = None) -> Dossier:
     """The dossier of a document, the newest where several have that external id. Raises NotFound when none has."""
-    with open_store(settings.database) as store:
+    with open_existing(settings) as store:
         return store.dossier(document, run=run)
 
 
 def ambiguity(settings: Settings, document: str, *, run: str | None = None) -> str:
     """Which documents have that external id, as a sentence; "" when one has it or none. Raises NotFound (the run)."""
-    with open_store(settings.database) as store:
+    with open_existing(settings) as store:
         found = store.namesakes(document, run=run)
     if len(found) < 2:
         return ""

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from eat_worker.runs.opening import is_new, open_existing
 from eat_worker.settings import Settings
-from eat_worker.storage.store import open_store
-from eat_worker.storage.values import ENDED, STATUSES, RunStatus
+from eat_worker.storage.values import ENDED, STATUSES, Backlog, RunStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class RunProgress:
 
     run: str
     state: str
+    priority: int
     lang: str
     dataset: str
     fingerprint: str
@@ -57,9 +58,19 @@ class RunProgress:
 
 def status(settings: Settings, run: str | None = None) -> list[RunProgress]:
     """Every run, the newest last, or the one named (the beginning of a name will do). Raises NotFound."""
-    with open_store(settings.database) as store:
+    if run is None and is_new(settings):
+        return []
+    with open_existing(settings) as store:
         run_id = None if run is None else store.get_run(run).id
         return [_progress(one, time.time()) for one in store.run_status(run_id)]
+
+
+def backlog(settings: Settings) -> dict[str, Any]:
+    """What all open runs still have to do, as documented for `eat status --json`."""
+    if is_new(settings):
+        return asdict(Backlog(queued=0, running=0, dead_letters=0, oldest_age_seconds=0.0, seconds=0.0))
+    with open_existing(settings) as store:
+        return asdict(store.backlog())
 
 
 def _progress(status_: RunStatus, now: float) -> RunProgress:
@@ -73,6 +84,7 @@ def _progress(status_: RunStatus, now: float) -> RunProgress:
     return RunProgress(
         run=spec.name,
         state=status_.run.state,
+        priority=status_.run.priority,
         lang=spec.lang,
         dataset=spec.dataset,
         fingerprint=spec.fingerprint,

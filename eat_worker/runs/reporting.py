@@ -16,8 +16,9 @@ from eat_worker.metrics.bleu import corpus_bleu
 from eat_worker.metrics.entropy import PooledEntropy, pooled_entropy_loss
 from eat_worker.metrics.published import Published, published
 from eat_worker.metrics.summary import Figure, figure, tag_figures
+from eat_worker.runs.opening import is_new, open_existing
 from eat_worker.settings import Settings
-from eat_worker.storage.store import Store, open_store
+from eat_worker.storage.store import Store
 from eat_worker.storage.values import Run, ScoreSums
 
 ALL = "all"
@@ -100,8 +101,13 @@ class Report:
 def report(
     settings: Settings, *, dataset: str | None = None, run: str | None = None, lang: str | None = None
 ) -> Report:
-    """The figures of every run that fits; None fits all. Raises NotFound when no scored document fits."""
-    with open_store(settings.database) as store:
+    """The figures of every run that fits; None fits all. Without rows when nothing was ever submitted here.
+
+    Raises NotFound when no scored document fits.
+    """
+    if is_new(settings) and not (dataset or run or lang):
+        return Report((), {})
+    with open_existing(settings) as store:
         sums = list(store.score_sums(dataset=dataset, run=run, lang=lang))
         if not sums:
             raise NotFound(_nothing(dataset, run, lang))

@@ -16,15 +16,15 @@ from eat_worker.corpora.quarantine import Quarantine
 from eat_worker.corpora.reading import Format, read_documents
 from eat_worker.corpora.records import Rejected
 from eat_worker.corpora.tagmaps import TagMap, chosen_tag_map
-from eat_worker.engines.loading import engine_identity
+from eat_worker.engines.identity import engine_identity
 from eat_worker.errors import ConfigurationError, CorpusError
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.document import Document
 from eat_worker.method.prompts import ROUND_NAMES, prompt_set
 from eat_worker.models.fingerprint import fingerprint
 from eat_worker.settings import Settings
-from eat_worker.storage.store import open_store
-from eat_worker.storage.values import RunSpec
+from eat_worker.storage.store import Store, open_store
+from eat_worker.storage.values import Added, RunSpec
 
 EVERY = 1000  # records between two calls of on_progress
 _NAME = re.compile(r"[\w.+-]{1,100}")
@@ -66,12 +66,14 @@ def submit(
     limit: int | None = None,
     tag_map: str | None = None,
     strict_bio: bool = False,
+    priority: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> Submitted:
     """Store the documents of a corpus under a run with frozen settings; what is there already is not stored again.
 
     The run is called `name`, or after file, language and settings, so that the same command finds the same run.
     `tag_map` names the map of gold tags, see `chosen_tag_map`; `strict_bio` refuses I- tags that begin an entity.
+    Where every record is refused no run is made. `priority` changes that of the run; None leaves it, 0 in a new one.
     Raises CorpusError when the file cannot be read at all, ConfigurationError on an unknown language or tag map or when
     a run of that name has other settings, ModelMissing without weights. Nothing is stored then.
     """
@@ -85,11 +87,8 @@ def submit(
         spec = run_spec(settings, path, lang=lang, dataset=dataset, name=name, tags=tags)
         kept = Quarantine(settings.state / "quarantine", spec.name)
         with open_store(settings.database, create=True) as store, kept as quarantine:
-            run = store.add_run(spec)
-            store.add_prompts(prompts_of(spec.config))
-            records = _reported(chain([first], reading), on_progress)
-            added = store.add_documents(run.id, _accepted(records, quarantine))
-            left = store.count_unfinished([run.id])
+            accepted = _accepted(_reported(chain([first], reading), on_progress), quarantine)
+            added, left = _stored(store, spec, accepted, priority)
         tally = reading.tally
     return Submitted(
         run=spec.name,
@@ -101,6 +100,20 @@ def submit(
         dropped=dict(tally.dropped),
         repaired=tally.repaired,
     )
+
+
+def _stored(store: Store, spec: RunSpec, accepted: Iterator[Document], priority: int | None) -> tuple[Added, int]:
+    """Documents added, and documents of the run that have not ended."""
+    first = next(accepted, None)
+    if first is None:
+        known = [run.id for run in store.list_runs() if run.spec.name == spec.name]
+        return Added(new=0, already=0), store.count_unfinished(known)
+    run = store.add_run(spec)
+    if priority is not None:
+        store.set_priority(run.id, priority)
+    store.add_prompts(prompts_of(spec.config))
+    added = store.add_documents(run.id, chain([first], accepted))
+    return added, store.count_unfinished([run.id])
 
 
 def run_spec(

@@ -1,4 +1,4 @@
-"""What a worker writes about a document it holds: rounds, stage results, faults. Every write is fenced.
+"""What a worker writes about a document it holds: rounds and stage results. Every write is fenced.
 
 The fence is a row lock on the document together with the claim's attempt and owner: a worker whose lease went to
 another one finds neither, and its transaction writes nothing.
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Double, Text, bindparam, delete, func, null, select, update
+from sqlalchemy import Text, bindparam, delete, func, null, select, update
 
 from eat_worker.errors import ConfigurationError, LeaseLost
 from eat_worker.method.document import Alignment, EnglishEntity, RoundOutput, Stage
 from eat_worker.storage.engine import Transaction, Upsert
-from eat_worker.storage.queue import ADD_ATTEMPT, ADD_EVENT, FREED, RUNNING, Queue
+from eat_worker.storage.leases import FREED, LEASE, RUNNING
+from eat_worker.storage.queue import ADD_ATTEMPT, Queue
 from eat_worker.storage.rows import (
     ALIGNMENT,
     ENGLISH_ENTITY,
@@ -23,19 +24,18 @@ from eat_worker.storage.rows import (
     SCORES,
     alignment_row,
     clean,
-    dump,
     english_row,
     in_order,
     round_row,
     scores_row,
 )
 from eat_worker.storage.tables import attempts, documents, entities, now, prompts, rounds, runs, scores
-from eat_worker.storage.values import Claim, StageResult
+from eat_worker.storage.values import Claim, Lease, StageResult
 
 ERROR_LENGTH = 2000  # characters of a message that are kept
 
 FENCE = (
-    select(runs.c.state, documents.c.faults)
+    select(runs.c.state, documents.c.faults, documents.c.retries, documents.c.breaks)
     .join(runs, runs.c.id == documents.c.run_id)
     .where(
         documents.c.id == bindparam("document_id"),
@@ -51,47 +51,29 @@ _results = {
     "english": func.coalesce(bindparam("new_english", type_=Text), documents.c.english),
     "back_translation": func.coalesce(bindparam("new_back_translation", type_=Text), documents.c.back_translation),
     "stage": bindparam("next_stage"),
-    "expiries": 0,
+    **dict.fromkeys(("expiries", "retries", "breaks"), 0),
 }
 KEEP = _document.values(
     **_results,
     attempt=documents.c.attempt + 1,
     error_code=null(),
     error=null(),
-    lease_until=now() + bindparam("lease_seconds", type_=Double),
+    lease_until=now() + LEASE,
 )
 PASS_ON = _document.values(**_results, status="queued", error_code=null(), error=null(), **FREED)
-_usage = {
+USAGE_COLUMNS = {
     name: bindparam(f"sum_{name}", type_=documents.c[name].type)
     for name in ("round_count", "round_seconds", "prompt_tokens", "cached_tokens", "generated_tokens")
 }
 END = _document.values(
     **_results,
-    **_usage,
+    **USAGE_COLUMNS,
     status=bindparam("end_status"),
     error_code=bindparam("end_code", type_=Text),
     error=null(),
     finished_at=now(),
     **FREED,
 )
-FAIL = _document.values(
-    **_usage,
-    status="failed",
-    faults=bindparam("now_faults"),
-    error_code=bindparam("end_code"),
-    error=bindparam("end_error"),
-    finished_at=now(),
-    **FREED,
-)
-RETRY = _document.values(
-    status="queued",
-    faults=bindparam("now_faults"),
-    error_code=bindparam("end_code"),
-    error=bindparam("end_error"),
-    not_before=now() + bindparam("wait_seconds", type_=Double),
-    **FREED,
-)
-RELEASE = _document.values(status="queued", **FREED)
 USAGE = select(
     func.count(),
     # Chats answered at the same time share the engine, so each has its part of those seconds.
@@ -126,18 +108,31 @@ PUT_ALIGNMENT = Upsert(
 PUT_SCORES = Upsert(scores, key=("document_id",), columns=("document_id", *SCORES), replace=SCORES)
 
 
+class Fence(NamedTuple):
+    """What the database says when it lets a write through: the run's state, and what the document has met so far."""
+
+    state: str
+    faults: int
+    retries: int
+    breaks: int
+
+
 class Commit(Queue):
     """The part of a store that a worker writes to, under its claim."""
 
-    def add_round(self, claim: Claim, output: RoundOutput) -> None:
-        """Records what the model said in one round, at once, so that no crash asks it again. Raises LeaseLost."""
-        self.add_rounds(claim, (output,))
+    def add_round(self, claim: Claim | Lease, output: RoundOutput) -> str:
+        """Records what the model said in one round, at once, so that no crash asks it again; the run's state.
 
-    def add_rounds(self, claim: Claim, outputs: Sequence[RoundOutput]) -> None:
+        Raises LeaseLost.
+        """
+        return self.add_rounds(claim, (output,))
+
+    def add_rounds(self, claim: Claim | Lease, outputs: Sequence[RoundOutput]) -> str:
         """As `add_round`, for several rounds in one transaction. A round recorded before is replaced."""
         with self.database.write() as transaction:
-            self._fence(transaction, claim)
+            fence = self._fence(transaction, claim)
             self._put_rounds(transaction, claim, outputs)
+        return fence.state
 
     def commit_stage(
         self,
@@ -155,7 +150,7 @@ class Commit(Queue):
         and those given here. None when the document ended, is queued again, or its run is no longer open.
         """
         with self.database.write() as transaction:
-            state, _ = self._fence(transaction, claim)
+            state = self._fence(transaction, claim).state
             self._put_rounds(transaction, claim, rounds)
             self._put_result(transaction, claim, result)
             self._end_attempt(transaction, claim, "committed")
@@ -184,63 +179,16 @@ class Commit(Queue):
             )
         return _next_claim(claim, result, next_stage, rounds)
 
-    def release(self, claim: Claim, *, reason: str) -> None:
-        """Gives the document back unharmed, for any worker to go on. Nothing happens when the lease is lost."""
-        with self.database.write() as transaction:
-            if transaction.row(FENCE, **_token(claim)):
-                transaction.run(RELEASE, document_id=claim.document_id)
-                self._end_attempt(transaction, claim, "released", reason)
-
-    def fail(
-        self,
-        claim: Claim,
-        code: str,
-        message: str,
-        *,
-        retryable: bool,
-        max_faults: int,
-        not_before_seconds: float,
-    ) -> str:
-        """Records that the stage could not be done; the document's new status. Raises LeaseLost.
-
-        `retryable`: the surroundings were at fault, and it is queued again, not before `not_before_seconds` from now,
-        however often. Otherwise the document was: it is queued again, or failed with its `max_faults`-th fault.
-        """
-        error = clean(message)[:ERROR_LENGTH]
-        with self.database.write() as transaction:
-            _, faults = self._fence(transaction, claim)
-            faults += 0 if retryable else 1
-            failed = not retryable and faults >= max_faults
-            self._end_attempt(
-                transaction, claim, "retry" if retryable else "failed" if failed else "fault", f"{code}: {error}"
-            )
-            values = {
-                "document_id": claim.document_id,
-                "now_faults": faults,
-                "end_code": code,
-                "end_error": error,
-            }
-            if not failed:
-                transaction.run(RETRY, **values, wait_seconds=not_before_seconds)
-                return "queued"
-            transaction.run(FAIL, **values, **self._usage(transaction, claim))
-            detail = dump({"code": code, "stage": str(claim.stage), "attempt": claim.attempt})
-            transaction.run(
-                ADD_EVENT, run_id=claim.run_id, document_id=claim.document_id, kind="failed", detail_json=detail
-            )
-            self._complete_run(transaction, claim.run_id)
-        return "failed"
-
-    def _fence(self, transaction: Transaction, claim: Claim) -> tuple[str, int]:
-        row = transaction.row(FENCE, **_token(claim))
+    def _fence(self, transaction: Transaction, claim: Claim | Lease) -> Fence:
+        row = transaction.row(FENCE, **token(claim))
         if row is None:
             raise LeaseLost(
                 f"document {claim.document_id} is no longer held by {claim.worker} (attempt {claim.attempt}, "
                 f"{claim.stage}); nothing was written"
             )
-        return row[0], row[1]
+        return Fence(*row)
 
-    def _put_rounds(self, transaction: Transaction, claim: Claim, outputs: Sequence[RoundOutput]) -> None:
+    def _put_rounds(self, transaction: Transaction, claim: Claim | Lease, outputs: Sequence[RoundOutput]) -> None:
         key = {"document_id": claim.document_id, "attempt": claim.attempt}
         transaction.many(
             PUT_ROUND,
@@ -271,14 +219,15 @@ class Commit(Queue):
 
     def _usage(self, transaction: Transaction, claim: Claim) -> dict[str, Any]:
         sums = transaction.rows(USAGE, document_id=claim.document_id)[0]
-        return {f"sum_{name}": value for name, value in zip(_usage, sums, strict=True)}
+        return {f"sum_{name}": value for name, value in zip(USAGE_COLUMNS, sums, strict=True)}
 
-    def _end_attempt(self, transaction: Transaction, claim: Claim, ended: str, why: str | None = None) -> None:
+    def _end_attempt(self, transaction: Transaction, claim: Claim | Lease, ended: str, why: str | None = None) -> None:
         values = {"ended": ended, "why": None if why is None else clean(why)[:ERROR_LENGTH]}
         transaction.run(END_ATTEMPT, of_document=claim.document_id, of_attempt=claim.attempt, **values)
 
 
-def _token(claim: Claim) -> dict[str, Any]:
+def token(claim: Claim | Lease) -> dict[str, Any]:
+    """The values of the fence."""
     return {
         "document_id": claim.document_id,
         "stage": str(claim.stage),
@@ -308,4 +257,5 @@ def _next_claim(claim: Claim, result: StageResult, stage: Stage, rounds: Sequenc
         alignments=alignments,
         back_translation=claim.back_translation if result.back_translation is None else clean(result.back_translation),
         rounds=in_order(new.values()),
+        retries=0,
     )

@@ -7,9 +7,11 @@ Knows SQLite, PostgreSQL and what their errors mean. Knows no table.
 
 from __future__ import annotations
 
+import math
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -143,17 +145,26 @@ class Transaction:
 class Database:
     """One database and this process's connections to it. Nothing is connected before the first transaction.
 
-    Raises ConfigurationError when the URL cannot work or its driver is not installed.
+    With `there`, an SQLite file that is missing is an outage; without, it is made. Raises ConfigurationError when the
+    URL cannot work or its driver is not installed.
     """
 
-    def __init__(self, url: str, *, foreign_keys: bool = True) -> None:
+    def __init__(self, url: str, *, foreign_keys: bool = True, there: bool = False) -> None:
         self._parsed = parse_url(url)
         self.name = safe_url(url)
         self.is_sqlite = self._parsed.get_backend_name() == "sqlite"
-        self.engine = _engine(self._parsed, foreign_keys=foreign_keys)
+        self.engine = _engine(self._parsed, foreign_keys=foreign_keys, there=there)
         self._compiled: dict[Statement, tuple[str, Mapping[str, Any]]] = {}
         # SQLite has one writer. Threads that queue here wake at once; in SQLite's own busy loop they would sleep.
         self._turn: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
+        self._failed_at = -math.inf
+
+    def seconds_since_failure(self) -> float:
+        """Seconds since this process last could not reach the database at all; infinite when it always could.
+
+        A statement that fails on a database that is there is none of it.
+        """
+        return time.monotonic() - self._failed_at
 
     def compiled(self, statement: Statement) -> tuple[str, Mapping[str, Any]]:
         """The statement in this database's SQL, with the constants written into it."""
@@ -187,7 +198,7 @@ class Database:
         connection = pooled.driver_connection
         try:
             if self.is_sqlite:
-                connection.execute(begin)
+                self._begin(connection, begin)
             yield Transaction(self, connection)
             connection.commit()
         except self.errors as error:
@@ -220,7 +231,15 @@ class Database:
         try:
             return self.engine.raw_connection()
         except self.errors as error:
+            self._failed_at = time.monotonic()
             raise self.translate(error) from error
+
+    def _begin(self, connection: Any, begin: str) -> None:
+        try:
+            connection.execute(begin)
+        except sqlite3.Error:
+            self._failed_at = time.monotonic()
+            raise
 
     def _abandon(self, pooled: Any) -> None:
         connection = pooled.driver_connection
@@ -228,6 +247,7 @@ class Database:
             connection.rollback()
         if not self.is_sqlite and connection.closed:
             # The server went away: its other connections are as dead as this one.
+            self._failed_at = time.monotonic()
             pooled.invalidate()
             self.engine.dispose()
 
@@ -260,7 +280,7 @@ class Database:
         if reason.startswith(("no such table", "no such column")):
             return self._no_table(reason)
         if code == sqlite3.SQLITE_CANTOPEN:
-            reason += "; its folder must be there and writable"
+            reason += "; it must be there, in a folder that is writable"
         if isinstance(error, (sqlite3.OperationalError, sqlite3.InterfaceError)):
             return StoreUnavailable(f"the database {self.name} does not answer: {reason}")
         return EatError(f"the database {self.name} refused: {reason}")
@@ -273,11 +293,15 @@ class Database:
         self.engine.dispose()
 
 
-def _engine(parsed: URL, *, foreign_keys: bool) -> Engine:
+def _engine(parsed: URL, *, foreign_keys: bool, there: bool) -> Engine:
     options: dict[str, Any] = {"pool_size": CONNECTIONS, "max_overflow": 0, "pool_use_lifo": True}
     if parsed.get_backend_name() == "sqlite":
         # isolation_level None: transactions begin where this module says so, never by the driver's guess.
         arguments: dict[str, Any] = {"isolation_level": None, "timeout": BUSY_SECONDS}
+        if there:
+            # An empty file in the place of one that was moved away would be taken for a database without tables.
+            file = f"{Path(str(parsed.database)).absolute().as_uri()}?mode=rw"
+            options["creator"] = lambda: sqlite3.connect(file, uri=True, check_same_thread=False, **arguments)
         engine = create_engine(parsed, paramstyle="named", connect_args=arguments, **options)
         event.listen(engine, "connect", lambda connection, _record: _prepare(connection, foreign_keys=foreign_keys))
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))

@@ -12,9 +12,10 @@ from sqlalchemy import Select, bindparam, func, select
 
 from eat_worker.errors import NotFound
 from eat_worker.method.document import Alignment, Document, Stage
-from eat_worker.storage.commit import Commit
 from eat_worker.storage.engine import Transaction
-from eat_worker.storage.queue import ENTITIES_OF, QUEUED, ROUNDS_OF, RUNNING
+from eat_worker.storage.faults import Faults
+from eat_worker.storage.leases import QUEUED, RUNNING
+from eat_worker.storage.queue import ENTITIES_OF, ROUNDS_OF
 from eat_worker.storage.rows import (
     ALIGNMENT,
     DOCUMENT,
@@ -29,7 +30,7 @@ from eat_worker.storage.rows import (
 )
 from eat_worker.storage.submission import RUN_BY_ID, RUNS, run_from
 from eat_worker.storage.tables import attempts, documents, entities, rounds, runs, scores
-from eat_worker.storage.values import STATUSES, Annotated, Attempt, Dossier, Failure, Run, RunStatus
+from eat_worker.storage.values import STATUSES, Annotated, Attempt, Dossier, Run, RunStatus
 
 PAGE = 500  # ids per query; a reader that is slow holds no transaction open between pages
 NAMESAKES = 10  # documents of one external id that are told apart by name
@@ -87,7 +88,7 @@ ATTEMPTS_OF = (
 BOUNDS = select(func.min(documents.c.id), func.max(documents.c.id)).where(_run)
 
 
-def _page(*columns: Any) -> Select[Any]:
+def page_of(*columns: Any) -> Select[Any]:
     """The run's documents with ids in [first, end). `+ 0` keeps the planner from any index but that of the ids."""
     return (
         select(documents.c.id, *columns)
@@ -100,13 +101,13 @@ def _page(*columns: Any) -> Select[Any]:
     )
 
 
-TEXTS = _page(documents.c.text, documents.c.back_translation).where(
+TEXTS = page_of(documents.c.text, documents.c.back_translation).where(
     documents.c.dataset + "" == bindparam("dataset"),
     documents.c.lang + "" == bindparam("lang"),
     documents.c.back_translation.is_not(None),
     documents.c.status == "done",
 )
-ANNOTATED = _page(
+ANNOTATED = page_of(
     *(documents.c[name] for name in ("status", "english", "back_translation", *DOCUMENT)),
 ).where(documents.c.status.in_([bindparam("done"), bindparam("skipped")]))
 LEDGERS = (
@@ -114,17 +115,9 @@ LEDGERS = (
     .where(entities.c.document_id >= bindparam("first"), entities.c.document_id <= bindparam("end"))
     .order_by(entities.c.document_id, entities.c.idx)
 )
-FAILED = (
-    select(
-        *(documents.c[name] for name in ("id", "ext_id", "stage", "attempt", "faults")),
-        *(documents.c[name] for name in ("error_code", "error", "finished_at")),
-    )
-    .where(_run, documents.c.status == "failed")
-    .order_by(documents.c.id)
-)
 
 
-class Reading(Commit):
+class Reading(Faults):
     """The part of a store that tells what is there."""
 
     def run_status(self, run_id: int | None = None) -> list[RunStatus]:
@@ -180,12 +173,6 @@ class Reading(Commit):
         with self.database.read() as transaction:
             within = {} if run is None else {"run_id": self._find_run(transaction, run).id}
             return [(key, name) for key, name in transaction.rows(SAME_EXT_ID[bool(within)], ext_id=ext_id, **within)]
-
-    def list_failed(self, run: str | int) -> list[Failure]:
-        """The run's documents that failed for good, in the order they came."""
-        with self.database.read() as transaction:
-            rows = transaction.rows(FAILED, run_id=self._find_run(transaction, run).id)
-        return [Failure(key, ext_id, Stage(stage), *rest) for key, ext_id, stage, *rest in rows]
 
     def iter_texts(self, run_id: int, dataset: str, lang: str) -> Iterator[tuple[str, str]]:
         """(text, back-translation) of every document that is done and has both, in the order they came."""

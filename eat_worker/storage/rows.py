@@ -28,7 +28,7 @@ from eat_worker.storage.values import Run, RunSpec, Scores
 
 STAGE_ORDER: dict[str, int] = {str(stage): position for position, stage in enumerate(Stage)}
 
-RUN = ("id", "name", "lang", "dataset", "config_json", "queues_json", "state", "created_at", "finished_at")
+RUN = ("id", "name", "lang", "dataset", "config_json", "queues_json", "state", "created_at", "finished_at", "priority")
 DOCUMENT = ("ext_id", "lang", "dataset", "text", "gold_json", "meta_json")
 ROUND = (
     *("stage", "entity", "round", "variables_json", "output", "prompt_tokens", "cached_tokens"),
@@ -61,7 +61,7 @@ def dump(value: Any) -> str:
 
 def run_of(row: Sequence[Any], fingerprint: str, model_json: str) -> Run:
     """A run from the columns RUN."""
-    key, name, lang, dataset, config_json, queues_json, state, created_at, finished_at = row
+    key, name, lang, dataset, config_json, queues_json, state, created_at, finished_at, priority = row
     spec = RunSpec(
         name=name,
         lang=lang,
@@ -71,7 +71,7 @@ def run_of(row: Sequence[Any], fingerprint: str, model_json: str) -> Run:
         model=orjson.loads(model_json),
         queues=orjson.loads(queues_json),
     )
-    return Run(id=key, spec=spec, state=state, created_at=created_at, finished_at=finished_at)
+    return Run(key, spec, state=state, created_at=created_at, finished_at=finished_at, priority=priority)
 
 
 def document_row(document: Document, run: Run, stage: Stage) -> dict[str, Any]:

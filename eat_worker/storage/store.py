@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import Self
 
 from eat_worker.storage import schema
+from eat_worker.storage.backlog import Waiting
 from eat_worker.storage.engine import Database, sqlite_file
-from eat_worker.storage.sums import Sums
 
 
-class Store(Sums):
+class Store(Waiting):
     """An open database at the right revision."""
 
     def close(self) -> None:
@@ -44,7 +44,7 @@ def open_store(url: str, *, create: bool = False) -> Store:
             schema.upgrade(url)
         else:
             schema.require(url, found)
-        return Store(Database(url))
+        return Store(Database(url, there=True))
     database = Database(url)
     try:
         schema.require(url, schema.revision(database))

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Integer, bindparam, func, literal_column, null, select, update
 
-from eat_worker.errors import ConfigurationError, NotFound
+from eat_worker.errors import ConfigurationError, EatError, NotFound
 from eat_worker.method.document import Document
 from eat_worker.storage.engine import Database, Transaction, Upsert
 from eat_worker.storage.rows import RUN, clean, document_row, dump, run_of
@@ -110,14 +110,16 @@ class Submission:
     def add_documents(self, run_id: int, new: Iterable[Document], batch: int = 1000) -> Added:
         """Adds the documents that the run does not have yet, streaming; every batch is committed by itself.
 
-        A complete run is open again when something was added. Raises NotFound, CorpusError, DiskFull.
+        A complete run is open again when something was added. Raises NotFound, CorpusError, DiskFull, and EatError
+        when the run is cancelled.
         """
         run = self.get_run(run_id)
         first = run.spec.config.stages()[0]
         added = seen = 0
         for rows in _batches((document_row(document, run, first) for document in new), batch):
             with self.database.write() as transaction:
-                transaction.rows(LOCK_RUN, run_id=run_id)
+                if transaction.rows(LOCK_RUN, run_id=run_id)[0][0] == "cancelled":
+                    raise EatError(f"run {run.spec.name} is cancelled; give the documents another one: --run NAME")
                 count = transaction.many(ADD_DOCUMENT, rows)
                 if count:
                     transaction.run(REOPEN_RUN, run_id=run_id)

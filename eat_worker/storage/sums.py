@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select
 
-from eat_worker.storage.reading import Reading
+from eat_worker.storage.dead import Dead
 from eat_worker.storage.rows import per_tag_of
 from eat_worker.storage.submission import RUN_BY_ID, run_from
 from eat_worker.storage.tables import BLEU_STATS, documents, entities, scores
@@ -48,7 +48,7 @@ class _Found:
     statuses: dict[str, int] = field(default_factory=dict)
 
 
-class Sums(Reading):
+class Sums(Dead):
     """The part of a store that a report is made from."""
 
     def score_sums(

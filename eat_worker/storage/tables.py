@@ -83,6 +83,7 @@ runs = Table(
     Column("queues_json", Text, nullable=False),
     Column("model_id", BigInteger, ForeignKey("models.id"), nullable=False),
     Column("state", Text, nullable=False),
+    Column("priority", Integer, nullable=False, server_default="0"),  # higher first
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("finished_at", Double),
@@ -113,7 +114,10 @@ documents = Table(
     Column("status", Text, nullable=False),
     Column("attempt", Integer, nullable=False, server_default="0"),  # the fencing token: grows with every claim
     Column("faults", Integer, nullable=False, server_default="0"),  # failures that lie in the document itself
-    Column("expiries", Integer, nullable=False, server_default="0"),  # leases that ran out since the last commit
+    # Since the last commit: leases that ran out, surroundings that failed, engines that broke with it in hand.
+    Column("expiries", Integer, nullable=False, server_default="0"),
+    Column("retries", Integer, nullable=False, server_default="0"),
+    Column("breaks", Integer, nullable=False, server_default="0"),
     Column("lease_owner", Text),
     Column("lease_until", Double),
     Column("hinted_at", Double),
@@ -241,7 +245,8 @@ attempts = Table(
     Column("outcome", Text),
     Column("error", Text),
     CheckConstraint(
-        "outcome IN ('committed', 'released', 'expired', 'retry', 'fault', 'failed', 'cancelled')", name="outcome"
+        "outcome IN ('committed', 'released', 'expired', 'retry', 'fault', 'failed', 'cancelled', 'engine_broken')",
+        name="outcome",
     ),
     sqlite_with_rowid=False,
 )

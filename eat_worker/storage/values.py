@@ -32,13 +32,17 @@ class RunSpec:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A stored run. `state` is open, paused, cancelled or complete; instants are seconds since the epoch, UTC."""
+    """A stored run. `state` is open, paused, cancelled or complete; instants are seconds since the epoch, UTC.
+
+    Documents of a run of higher `priority` are taken first.
+    """
 
     id: int
     spec: RunSpec
     state: str
     created_at: float
     finished_at: float | None = None
+    priority: int = 0
 
 
 def queue_of(queues: Mapping[str, str], stage: Stage) -> str:
@@ -65,8 +69,21 @@ class Hint:
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """Who may write to a document: the fence of every write. A claim is one with all that its stage needs."""
+
+    document_id: int
+    stage: Stage
+    attempt: int
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """A leased document with all that its stage needs. `attempt` is the fencing token of every write under it."""
+    """A leased document with all that its stage needs. `attempt` is the fencing token of every write under it.
+
+    `faults` counts errors of its own, `retries` those of its surroundings since its last commit.
+    """
 
     document_id: int
     run_id: int
@@ -81,6 +98,13 @@ class Claim:
     alignments: tuple[Alignment, ...] = ()
     back_translation: str | None = None
     rounds: tuple[RoundOutput, ...] = ()
+    faults: int = 0
+    retries: int = 0
+
+    @property
+    def lease(self) -> Lease:
+        """What the database is shown with every write."""
+        return Lease(self.document_id, self.stage, self.attempt, self.worker)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +149,21 @@ class RunStatus:
     generated_tokens: int
     first_started_at: float | None
     last_finished_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What open runs still have to do: documents that wait and that are worked on, and `seconds` of engine time.
+
+    `oldest_age_seconds` is how long the oldest document has waited, 0.0 when none does. `dead_letters` are the
+    documents of all runs that failed for good.
+    """
+
+    queued: int
+    running: int
+    dead_letters: int
+    oldest_age_seconds: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,14 +241,14 @@ class Annotated:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """A document that failed for good, and why."""
+class DeadLetter:
+    """A document that failed for good, and why. `attempts` counts its leases, `finished_at` is when it failed."""
 
     document_id: int
-    ext_id: str | None
+    run: str
+    document: Document
     stage: Stage
-    attempt: int
-    faults: int
+    attempts: int
     code: str
     error: str
     finished_at: float

@@ -249,8 +249,8 @@ def test_a_fault_of_the_document_is_counted_until_it_fails(scene: Any) -> None:
     assert found.run.state == "complete"
     (status,) = scene.store.run_status(run.id)
     assert (status.documents["failed"], status.failures) == (1, {"engine": 1})
-    (failure,) = scene.store.list_failed("news")
-    assert (failure.document_id, failure.ext_id, failure.code, failure.faults) == (1, "k0", "engine", 2)
+    (letter,) = scene.store.iter_dead("news")
+    assert (letter.document_id, letter.document.ext_id, letter.code, letter.attempts) == (1, "k0", "engine", 2)
     assert scene.sql("SELECT kind, detail_json FROM events") == [
         ("failed", '{"code":"engine","stage":"forward","attempt":2}')
     ]

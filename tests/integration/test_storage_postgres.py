@@ -23,6 +23,7 @@ def test_a_store_works_again_after_the_server_was_killed(postgres: Any, migrated
         postgres.stop(signal.SIGQUIT)
         with pytest.raises(StoreUnavailable, match=r"the database postgresql\+psycopg://eat@/eat_.* does not answer"):
             store.list_runs()
+        assert store.database.seconds_since_failure() < 5
         with pytest.raises(StoreUnavailable):
             store.list_runs()
         postgres.start()

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from eat_worker.errors import LeaseLost
+from eat_worker.errors import LeaseLost, StoreUnavailable
 from eat_worker.method.document import Stage
-from eat_worker.storage.queue import MAX_EXPIRIES
+from eat_worker.storage.leases import MAX_EXPIRIES
 from eat_worker.storage.store import Store
 from eat_worker.storage.values import Hint, StageResult
 
@@ -225,6 +225,23 @@ def test_the_first_claim_is_when_a_run_started(scene: Any) -> None:
     scene.claim(document_id=2)
     assert started is not None
     assert scene.store.run_status(run.id)[0].first_started_at == started
+
+
+def test_a_run_whose_first_claim_was_not_committed_still_starts_and_ends(
+    scene: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = scene.run()
+    with monkeypatch.context() as refused:
+        refused.setattr(Store, "_spec", _away)
+        with pytest.raises(StoreUnavailable):
+            scene.claim()
+    claim = scene.claim()
+    scene.store.commit_stage(claim, StageResult(skipped="skipped_short"), Stage.DONE, keep=False, lease_seconds=60)
+    assert scene.store.get_run(run.id).state == "complete"
+
+
+def _away(*_arguments: Any) -> None:
+    raise StoreUnavailable("the connection was lost")
 
 
 def test_of_many_threads_that_claim_one_document_exactly_one_wins(scene: Any) -> None:

@@ -75,7 +75,7 @@ def test_an_engine_that_is_away_ends_it(scripted: Settings, corpus: Path, tmp_pa
 def test_an_endpoint_that_cannot_bind_answers_ends_it_at_the_first_record(tmp_path: Path, corpus: Path) -> None:
     endpoint = {"engine": "endpoint", "endpoint_url": "http://127.0.0.1:9", "endpoint_model": "qwen"}
     settings = load_settings(endpoint, directory=tmp_path, environ={"HOME": str(tmp_path)})
-    with pytest.raises(ConfigurationError, match="not set up to bind answers to the text; set endpoint_grammar"):
+    with pytest.raises(ConfigurationError, match="this endpoint is not set up for that; set endpoint_grammar"):
         next(annotate(settings, corpus))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 from pathlib import Path
@@ -129,8 +130,10 @@ def test_another_process_that_writes_is_waited_for_and_then_named(
     event.listen(store.database.engine, "checkout", lambda c, *_: c.execute("PRAGMA busy_timeout=50"))
     other = sqlite3.connect(store.database.engine.url.database or "", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
+    assert store.database.seconds_since_failure() == math.inf
     with pytest.raises(StoreUnavailable, match="does not answer: database is locked"):
         store.add_prompts([("p", "forward", 1, "t", "official")])
+    assert store.database.seconds_since_failure() < 5
     other.execute("ROLLBACK")
     other.close()
     store.add_prompts([("p", "forward", 1, "t", "official")])
@@ -217,7 +220,7 @@ def test_a_damaged_file_says_what_to_do(store: Store, run: Run, url: str) -> Non
 
 
 def test_a_file_that_cannot_be_opened_says_what_it_needs(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable, match=r"unable to open database file; its folder must be there and writable"):
+    with pytest.raises(StoreUnavailable, match=r"unable to open database file; it must be there, in a folder"):
         open_database(f"sqlite:///{tmp_path}/absent/eat.db")
 
 

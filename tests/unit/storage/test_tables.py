@@ -7,7 +7,7 @@ import re
 import pytest
 from sqlalchemy import text
 
-from eat_worker.storage import queue, reading
+from eat_worker.storage import control, dead, leases, queue, reading
 from eat_worker.storage.engine import Statement
 from eat_worker.storage.store import Store
 
@@ -17,8 +17,11 @@ from eat_worker.storage.store import Store
     [
         (queue.READY, "SEARCH documents USING INDEX ix_documents_queue (run_id=? AND stage=?)"),
         (queue.FRESH_HINTS, "SEARCH documents USING INDEX ix_documents_hints (hinted_at>?)"),
-        (queue.EXPIRED, "SCAN documents USING INDEX ix_documents_leases"),
-        (queue.HAS_QUEUED, "SEARCH documents USING INDEX ix_documents_queue (run_id=?)"),
+        (leases.EXPIRED, "SCAN documents USING INDEX ix_documents_leases"),
+        (control.FORGET_HINTS, "SEARCH documents USING INDEX ix_documents_hints (hinted_at>?)"),
+        (control.CANCELLABLE, "SEARCH documents USING INDEX ix_documents_counts (run_id=? AND status=?)"),
+        (dead.FAILED_IDS, "SEARCH documents USING COVERING INDEX ix_documents_counts (run_id=? AND status=?)"),
+        (leases.HAS_QUEUED, "SEARCH documents USING INDEX ix_documents_queue (run_id=?)"),
         (reading.COUNTS[True], "SEARCH documents USING COVERING INDEX ix_documents_counts (run_id=?)"),
         (reading.COUNTS[False], "SCAN documents USING COVERING INDEX ix_documents_counts"),
         (reading.USAGE[True], "SEARCH documents USING COVERING INDEX ix_documents_usage (run_id=?)"),
