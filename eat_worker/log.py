@@ -1,6 +1,7 @@
 """Log lines on stderr: text or JSON, with the run, document, stage, attempt, worker and fingerprint they are about.
 
-No line contains a known secret. Words of a corpus go into `extra={"text": ...}` and are printed at debug level only.
+No line contains a known secret. Words of a corpus go into `extra={"text": ...}` and are printed at debug level only;
+so are the words of errors that are not ours, which may quote a corpus.
 Knows no setting by name: the caller says level, format and secrets.
 """
 
@@ -10,11 +11,14 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
+from eat_worker.errors import EatError
 from eat_worker.private_files import make_private_file, make_private_folder
 from eat_worker.urls import HIDDEN, redact_url
 
@@ -22,6 +26,20 @@ FIELDS = ("run", "document", "stage", "attempt", "worker", "fingerprint")
 _URL = re.compile(r"[A-Za-z][\w+.-]*://[^\s'\"<>]+")
 _AUTHORIZATION = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
+
+
+_bound: dict[str, object] = {}
+
+
+@contextmanager
+def bound(**fields: object) -> Iterator[None]:
+    """While the block lasts every JSON line of this process carries these fields, unless it has its own."""
+    _bound.update(fields)
+    try:
+        yield
+    finally:
+        for name in fields:
+            _bound.pop(name, None)
 
 
 class Redactor:
@@ -52,7 +70,7 @@ class TextFormatter(logging.Formatter):
         about = "".join(f" {name}={value}" for name, value in _fields(record).items())
         line = _CONTROL.sub(_escape, f"{clock} {record.levelname} {record.name}: {record.getMessage()}{about}")
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+            line += "\n" + _traceback(record.exc_info)
         return self._redact(line)
 
 
@@ -71,10 +89,10 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": self._redact(record.getMessage()),
         }
-        fields = _fields(record)
+        fields = _bound | _fields(record)
         entry |= {name: self._redact(value) if isinstance(value, str) else value for name, value in fields.items()}
         if record.exc_info:
-            entry["traceback"] = self._redact(self.formatException(record.exc_info))
+            entry["traceback"] = self._redact(_traceback(record.exc_info))
         return json.dumps(entry, ensure_ascii=False, default=lambda value: self._redact(str(value)))
 
 
@@ -107,6 +125,19 @@ def configure(
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger("eat_worker").setLevel(level.upper())
+
+
+def _traceback(exc_info: Any) -> str:
+    """Where an error came from. Its words only when they are ours, or at debug level: others may quote a corpus."""
+    parts: list[str] = []
+    error: BaseException | None = exc_info[1]
+    in_full = logging.getLogger("eat_worker").isEnabledFor(logging.DEBUG)
+    while error is not None:
+        words = f": {error}" if in_full or isinstance(error, EatError) else ""
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        parts.append(f"Traceback (most recent call last):\n{frames}{type(error).__name__}{words}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n\nwhich led to:\n\n".join(reversed(parts))
 
 
 def _instant(record: logging.LogRecord) -> datetime:

@@ -11,6 +11,8 @@ from eat_worker.errors import ConfigurationError
 HIDDEN = "***"
 BROKER_SCHEMES = ("redis", "rediss", "amqp", "amqps", "redis+socket")
 _SECRET_KEY = re.compile(r"pass|pwd|secret|token|credential|api_?key|(^|_)key$", re.IGNORECASE)
+# What stands between user and host where a URL lost the sign behind its scheme: postgres//eat:secret@host.
+_BROKEN = re.compile(r"(?<=[^:\s]):([^\s@]+)@")
 _LOOPBACK_NAMES = frozenset({"", "localhost", "localhost.localdomain", "ip6-localhost"})
 _TLS_MODES = frozenset({"require", "verify-ca", "verify-full"})
 
@@ -19,7 +21,7 @@ def redact_url(url: str) -> str:
     """The URL with every password replaced by ***, in the authority and in the query; works on broken URLs too."""
     scheme, separator, rest = url.partition("://")
     if not separator:
-        return url
+        return _BROKEN.sub(rf":{HIDDEN}@", url)
     user, at, host = _split_authority(rest)
     if at:
         name, colon, _ = user.partition(":")
@@ -33,7 +35,7 @@ def passwords_in(url: str) -> frozenset[str]:
     """Every password of the URL, as written and decoded."""
     _, separator, rest = url.partition("://")
     if not separator:
-        return frozenset()
+        return frozenset(word for raw in _BROKEN.findall(url) for word in (raw, unquote(raw)))
     user, at, host = _split_authority(rest)
     found = {user.partition(":")[2]} if at else set()
     for pair in host.partition("?")[2].split("&"):
@@ -75,6 +77,34 @@ def check_database_url(url: str, *, insecure: bool) -> None:
     _check_secured("database_url", url, insecure=insecure)
 
 
+def check_endpoint_url(url: str, *, key: bool, insecure: bool) -> None:
+    """Raises ConfigurationError unless `url` is "" or a chat server that is local, secured, or accepted as it is.
+
+    `key`: whether there is an API key. An address that only this machine's own surroundings answer (link-local, where
+    clouds keep their credentials) is never asked.
+    """
+    if is_link_local(url):
+        raise ConfigurationError(f"endpoint_url = {redact_url(url)}: a link-local address is no chat server")
+    if not url or insecure or _is_local(url):
+        return
+    reason = ""
+    if not url.startswith("https://"):
+        reason = "another machine is reached without TLS; use https://"
+    elif not (key or passwords_in(url)):
+        reason = "another machine is reached without a key; set endpoint_key_file"
+    if reason:
+        raise ConfigurationError(f"endpoint_url = {redact_url(url)}: {reason}; or set insecure")
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of `host:port` or `[host]:port`. Raises ConfigurationError."""
+    host, colon, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not (host and colon and port.isascii() and port.isdecimal() and int(port) <= 65535):
+        raise ConfigurationError(f"{address!r} is not host:port, such as 127.0.0.1:9100")
+    return host, int(port)
+
+
 def _check_secured(name: str, url: str, *, insecure: bool) -> None:
     reason = "" if insecure else why_unsafe(url)
     if reason:
@@ -112,6 +142,14 @@ def _is_local(url: str) -> bool:
         return False
     hosts = [host] if host else [value for key, value in parse_qsl(parts.query) if key == "host"] or [""]
     return all(is_loopback(name) for name in hosts)
+
+
+def is_link_local(url: str) -> bool:
+    """True for an address that is valid on one network segment only, such as 169.254.169.254."""
+    try:
+        return ipaddress.ip_address(urlsplit(url).hostname or "").is_link_local
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

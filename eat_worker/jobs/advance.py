@@ -9,13 +9,24 @@ import logging
 import random
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
-from threading import Event
 from typing import TypeVar
 
-from eat_worker.errors import ConfigurationError, EatError, LeaseLost, TooLong
+from eat_worker.errors import (
+    ConfigurationError,
+    EatError,
+    EngineBroken,
+    LeaseLost,
+    NumericFault,
+    StoreUnavailable,
+    TooLarge,
+    TooLong,
+)
 from eat_worker.jobs import stages
-from eat_worker.jobs.held import Draining, Held
+from eat_worker.jobs.held import Draining, Held, Withheld
+from eat_worker.jobs.observing import Observer
+from eat_worker.jobs.patience import Chance, patiently, pause_of
+from eat_worker.jobs.round_log import RoundLog
+from eat_worker.jobs.spool import Spool
 from eat_worker.method.document import RoundOutput, Stage
 from eat_worker.storage.store import Store
 from eat_worker.storage.values import Claim, Hint, StageResult, queue_of
@@ -23,77 +34,17 @@ from eat_worker.storage.values import Claim, Hint, StageResult, queue_of
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Rounds that came within this many seconds of the last write wait for the next one. A kill costs at most the round in
-# flight and as much model time as this; an engine that answers at once does not pay a transaction per answer.
-HOLD_SECONDS = 0.05
-RETRY_FIRST_SECONDS = 0.5
-RETRY_LONGEST_SECONDS = 30.0
 TRIES_IN_HAND = 4
 UNEXPECTED = "unexpected"  # the code of an error that is not ours
-
-
-class RoundLog:
-    """The rounds of one claim on their way into the database: written as they arrive, very fast ones together."""
-
-    def __init__(self, write: Callable[[Sequence[RoundOutput]], None], clock: Callable[[], float]) -> None:
-        self.recorded: list[RoundOutput] = []
-        self._write = write
-        self._clock = clock
-        self._written = 0
-        self._written_at = clock()
-
-    @property
-    def waiting(self) -> list[RoundOutput]:
-        """Recorded, not yet written."""
-        return self.recorded[self._written :]
-
-    def record(self, output: RoundOutput) -> None:
-        """Take one round; write it, and those waiting, unless the last write was a moment ago."""
-        self.recorded.append(output)
-        if self._clock() - self._written_at >= HOLD_SECONDS:
-            self.flush()
-
-    def known(self, claim: Claim) -> Claim:
-        """The claim with the rounds recorded here among its own."""
-        return replace(claim, rounds=(*claim.rounds, *self._missing(claim))) if self.recorded else claim
-
-    def flush(self) -> None:
-        """Write whatever waits. Raises LeaseLost or StoreUnavailable; what was not written keeps waiting."""
-        if waiting := self.waiting:
-            self._write(waiting)
-            self._written += len(waiting)
-        self._written_at = self._clock()
-
-    def _missing(self, claim: Claim) -> list[RoundOutput]:
-        there = {(output.stage, output.entity, output.round) for output in claim.rounds}
-        return [output for output in self.recorded if (output.stage, output.entity, output.round) not in there]
-
-
-def patiently(call: Callable[[], T], stop: Event, give_up: Callable[[], bool] = lambda: False) -> T:
-    """What `call` returns, tried until the database or engine answers: growing pauses with full jitter.
-
-    Raises its error when that is not retryable, when `give_up`, asked after every failure, says so, and once `stop` is
-    set (after one more try).
-    """
-    longest = RETRY_FIRST_SECONDS
-    while True:
-        last = stop.is_set()
-        try:
-            return call()
-        except EatError as error:
-            if last or not error.retryable or give_up():
-                raise
-            pause = random.uniform(0, longest)
-            log.warning("%s; trying again in %.1f s", error, pause)
-            stop.wait(pause)
-            longest = min(2 * longest, RETRY_LONGEST_SECONDS)
+HOPELESS = (TooLong, TooLarge, NumericFault)  # the same again, however often it is asked
 
 
 class Advancer:
     """Takes documents forward for one worker process. All methods may be called from many threads.
 
     `queues` are those this worker serves. `hand_on` is called after a document was queued for a stage that belongs
-    to another queue, `give_up` with the error when no document can succeed here.
+    to another queue, `give_up` with the error when no document can succeed here. Rounds lie in `spool` while the
+    database does not take them. `chance` decides how long a document that failed waits.
     """
 
     def __init__(
@@ -106,7 +57,11 @@ class Advancer:
         max_faults: int,
         hand_on: Callable[[], None] = lambda: None,
         give_up: Callable[[EatError], None] = lambda _: None,
+        observer: Observer | None = None,
+        spool: Spool | None = None,
+        chance: Chance = random,
     ) -> None:
+        self.observer = observer or Observer()
         self.queues = frozenset(queues)
         self.hand_on = hand_on
         self._give_up = give_up
@@ -114,6 +69,8 @@ class Advancer:
         self._tools = tools
         self._held = held
         self._max_faults = max_faults
+        self._spool = spool
+        self._chance = chance
         self._answered_at = 0.0  # when the engine last answered anybody
 
     def take(self, hint: Hint) -> None:
@@ -150,8 +107,14 @@ class Advancer:
             return self._commit(claim, self._answer(claim, rounds), rounds)
         except LeaseLost as error:
             log.info("dropped: %s", error, extra=_about(claim))
+            self.observer.lease_lost()
         except Draining:
             self._give_back(claim, rounds)
+        except Withheld as why:
+            log.info("given back: %s", why, extra=_about(claim))
+            self._give_back(claim, rounds, reason=str(why))
+        except EngineBroken as error:
+            self._break_off(claim, error)
         except ConfigurationError as error:
             # A wrong key or an engine that cannot do what the run asks is this worker's fault: no document pays for it.
             log.error("this worker cannot go on: %s", error, extra=_about(claim))
@@ -175,6 +138,8 @@ class Advancer:
             self._answered_at = time.monotonic()
             failures.clear()
             rounds.record(output)
+            if rounds.run_state != "open":
+                raise Withheld(f"the run is {rounds.run_state}")
 
         def attempt() -> StageResult:
             may_continue()
@@ -191,18 +156,44 @@ class Advancer:
     def _commit(self, claim: Claim, result: StageResult, rounds: RoundLog) -> Claim | None:
         stage = Stage.DONE if result.skipped else claim.config.stage_after(claim.stage)
         keep = stage is not Stage.DONE and queue_of(claim.queues, stage) in self.queues and not self._held.stop.is_set()
-        following = patiently(
+        following = self._stored(
+            claim,
+            rounds.waiting,
             lambda: self._store.commit_stage(
                 claim, result, stage, keep=keep, lease_seconds=self._held.lease_seconds, rounds=rounds.waiting
             ),
-            self._held.stop,
         )
-        if following is None and stage is not Stage.DONE:
+        if stage is Stage.DONE:
+            self.observer.document_ended("skipped" if result.skipped else "done", claim.document.lang)
+        elif following is None:
             self.hand_on()
         return following and rounds.known(following)
 
-    def _write(self, claim: Claim, waiting: Sequence[RoundOutput]) -> None:
-        patiently(lambda: self._store.add_rounds(claim, waiting), self._held.stop)
+    def _write(self, claim: Claim, waiting: Sequence[RoundOutput]) -> str:
+        return self._stored(claim, waiting, lambda: self._store.add_rounds(claim, waiting))
+
+    def _stored(self, claim: Claim, waiting: Sequence[RoundOutput], store: Callable[[], T]) -> T:
+        """What `store` returns, once the database takes it; until then the rounds that wait lie in the spool too."""
+        spool = self._spool
+        if spool is None:
+            return patiently(store, self._held.stop)
+
+        def attempt() -> T:
+            try:
+                return store()
+            except StoreUnavailable:
+                spool.keep(claim.lease, waiting)
+                raise
+
+        try:
+            result = patiently(attempt, self._held.stop)
+        except StoreUnavailable:
+            raise  # asked to stop before the database was back: what is spooled is stored by the next worker here
+        except BaseException:
+            spool.drop(claim.lease)
+            raise
+        spool.drop(claim.lease)
+        return result
 
     def _give_back(self, claim: Claim, rounds: RoundLog, reason: str = "the worker was asked to stop") -> None:
         """Store what is known and free the document at once. Where that fails its lease runs out instead."""
@@ -215,21 +206,35 @@ class Advancer:
     def _fail(self, claim: Claim, rounds: RoundLog, error: Exception) -> None:
         """Store the error with the document; it is tried again until it has used up its faults."""
         known, retryable = isinstance(error, EatError), _is_retryable(error)
-        log.warning("%s: %s", type(error).__name__, error, extra=_about(claim), exc_info=not known)
-        hopeless = isinstance(error, TooLong)  # the same again, however often it is asked
+        # An error that is not ours may quote the text; its words are stored with the document.
+        about = str(error) if known else "a fault of eat, see eat show"
+        log.warning("%s: %s", type(error).__name__, about, extra=_about(claim), exc_info=not known)
+        failures = claim.retries + 1 if retryable else claim.faults + 1
         try:
             rounds.flush()
-            patiently(
+            code = error.code if isinstance(error, EatError) else UNEXPECTED
+            status = patiently(
                 lambda: self._store.fail(
                     claim,
-                    error.code if isinstance(error, EatError) else UNEXPECTED,
+                    code,
                     str(error) if known else f"{type(error).__name__}: {error}",
                     retryable=retryable,
-                    max_faults=1 if hopeless else self._max_faults,
-                    not_before_seconds=random.uniform(0, RETRY_LONGEST_SECONDS if retryable else RETRY_FIRST_SECONDS),
+                    max_faults=1 if isinstance(error, HOPELESS) else self._max_faults,
+                    not_before_seconds=pause_of(failures, self._chance),
                 ),
                 self._held.stop,
             )
+            self.observer.document_failed(status, claim.document.lang, code)
+        except EatError as second:
+            log.warning("not recorded, the lease runs out instead: %s", second, extra=_about(claim))
+
+    def _break_off(self, claim: Claim, error: EngineBroken) -> None:
+        """Commit nothing: what was answered last may be wrong. The process ends, and the document counts the break."""
+        log.error("the engine broke: %s", error, extra=_about(claim))
+        self._give_up(error)
+        try:
+            status = self._store.break_off(claim, reason=str(error))
+            self.observer.document_failed(status, claim.document.lang, error.code)
         except EatError as second:
             log.warning("not recorded, the lease runs out instead: %s", second, extra=_about(claim))
 
@@ -239,4 +244,10 @@ def _is_retryable(error: Exception) -> bool:
 
 
 def _about(claim: Claim) -> dict[str, object]:
-    return {"run": claim.run_id, "document": claim.document_id, "stage": claim.stage, "attempt": claim.attempt}
+    return {
+        "run": claim.run_id,
+        "document": claim.document_id,
+        "stage": claim.stage,
+        "attempt": claim.attempt,
+        "fingerprint": queue_of(claim.queues, claim.stage).partition(".")[2] or None,
+    }

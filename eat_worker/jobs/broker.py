@@ -72,6 +72,15 @@ def connect(url: str, seconds: float = CONNECT_SECONDS) -> None:
             ) from error
 
 
+def ask_broker(settings: Settings) -> None:
+    """Return when the broker of these settings answers, or none is used. Starts nothing. Raises BrokerUnavailable."""
+    if settings.broker_url:
+        if settings.broker_url != NONE:
+            connect(settings.broker_url)
+    elif (reply := ask_server(socket_path(settings.state))) != "ready":
+        raise BrokerUnavailable(f"the embedded broker of {settings.state} does not answer: {reply}")
+
+
 def _reason(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 

@@ -21,6 +21,7 @@ from eat_worker.jobs.app import open_app
 from eat_worker.jobs.broker import Broker
 from eat_worker.jobs.dispatcher import Dispatcher
 from eat_worker.jobs.publisher import HintPublisher
+from eat_worker.jobs.signing import Signer
 from eat_worker.jobs.stopping import Stop
 from eat_worker.jobs.tasks import register
 from eat_worker.storage.store import Store
@@ -33,14 +34,22 @@ LONGEST_RETRY_SECONDS = 30.0
 
 
 def consume(
-    broker: Broker, store: Store, advancer: Advancer, stop: Stop, *, worker: str, window: int, concurrency: int
+    broker: Broker,
+    store: Store,
+    advancer: Advancer,
+    stop: Stop,
+    *,
+    worker: str,
+    window: int,
+    concurrency: int,
+    signer: Signer,
 ) -> None:
     """Serve the advancer's queues with `concurrency` threads until `stop`.
 
     Celery's worker is started again when it ends by itself: closing a connection that broke at the wrong moment ends
     it, and the engine, loaded for minutes, must not go with it.
     """
-    publisher = HintPublisher(open_app(broker.url))
+    publisher = HintPublisher(open_app(broker.url), signer)
     dispatcher = Dispatcher(store, publisher, queues=advancer.queues, window=window, revive=broker.revive)
     advancer.hand_on = dispatcher.nudge
     for noisy in QUIET:
@@ -48,7 +57,7 @@ def consume(
     Thread(target=_stop_celery_after, args=(stop,), name="eat-celery-stop", daemon=True).start()
     longest = FIRST_RETRY_SECONDS
     with dispatcher:
-        while _run_celery(broker.url, advancer, concurrency, f"eat@{worker}", stop):
+        while _run_celery(broker.url, advancer, concurrency, f"eat@{worker}", stop, signer):
             pause = random.uniform(0, longest)
             longest = min(2 * longest, LONGEST_RETRY_SECONDS)
             log.warning("Celery's worker ended by itself; starting it again in %.1f s", pause)
@@ -57,7 +66,7 @@ def consume(
     publisher.close()
 
 
-def _run_celery(url: str, advancer: Advancer, concurrency: int, node: str, stop: Stop) -> bool:
+def _run_celery(url: str, advancer: Advancer, concurrency: int, node: str, stop: Stop, signer: Signer) -> bool:
     """Celery's worker in the main thread, with threads as its pool: an engine must never be forked.
 
     Returns when every task under way has returned; True when it ended without being asked to.
@@ -68,7 +77,7 @@ def _run_celery(url: str, advancer: Advancer, concurrency: int, node: str, stop:
         return False
     set_event_loop(None)  # the last one's is closed
     app = open_app(url)
-    register(app, advancer.take)
+    register(app, advancer.take, signer, advancer.observer.message_refused)
     setup_worker_optimizations(app, node)
     _controller(app, sorted(advancer.queues), concurrency, node).start()
     return not stop.event.is_set()

@@ -18,11 +18,11 @@ from types import TracebackType
 from typing import Self
 
 import eat_worker
-from eat_worker.errors import BrokerUnavailable, ConfigurationError, EatError, EngineError
+from eat_worker.errors import BrokerUnavailable, ConfigurationError, EatError, EngineBroken, EngineError
 from eat_worker.jobs.stopping import PARENT_VARIABLE, Stop
 from eat_worker.private_files import make_private_folder, private
 from eat_worker.settings import NAMES, Settings
-from eat_worker.storage.queue import MAX_EXPIRIES
+from eat_worker.storage.leases import MAX_EXPIRIES
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ COMMAND = (sys.executable, "-m", "eat_worker", "worker")
 
 
 class Crew:
-    """`size` workers of these settings while the block lasts. `check` starts those again that were killed.
+    """`size` workers of these settings while the block lasts. `check` starts those again that were killed or broke.
 
     `progress` is asked when a worker was killed: any value that changes when a document or a round gets finished.
     Leaving drains them: one SIGTERM each, a second one when this process is told to stop twice.
@@ -83,7 +83,7 @@ class Crew:
             code = worker.exit_code()
             if code is None:
                 continue
-            if code > 0:
+            if code > 0 and code != EngineBroken.exit_code:
                 raise worker.error(code)
             self._count_restart(worker)
             log.warning("a worker ended (%s); starting it again, see %s", _how(code), worker.log_file)
@@ -177,4 +177,6 @@ def _import_path(environ: dict[str, str]) -> dict[str, str]:
 
 
 def _how(code: int) -> str:
+    if code == EngineBroken.exit_code:
+        return "its engine broke or was stuck"
     return signal.Signals(-code).name if code < 0 else "asked to by somebody else"

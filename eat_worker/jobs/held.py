@@ -8,19 +8,23 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
-from eat_worker.errors import LeaseLost, StoreUnavailable
+from eat_worker.errors import EatError, EngineBroken, LeaseLost, StoreUnavailable
 from eat_worker.storage.store import Store
-from eat_worker.storage.values import Claim
+from eat_worker.storage.values import Claim, Lease
 
 log = logging.getLogger(__name__)
 
 
 class Draining(Exception):
     """This worker was asked to stop: no fault of anything. What it holds goes back to the queue."""
+
+
+class Withheld(Exception):
+    """The document's run was paused or cancelled: no fault of anything. It goes back to the queue."""
 
 
 class Held:
@@ -36,24 +40,26 @@ class Held:
         self.stop = stop
         self._store = store
         self._lock = threading.Lock()
-        self._claims: dict[int, Claim] = {}  # by document
-        self._lost: set[int] = set()
+        # By lease and not by document: one that was lost may be claimed here again while its last holder is asleep.
+        self._claims: dict[Lease, Claim] = {}
+        self._lost: set[Lease] = set()
 
     @contextmanager
     def holding(self, claim: Claim) -> Iterator[None]:
         """Keep the claim alive while the block lasts."""
+        lease = claim.lease
         with self._lock:
-            self._claims[claim.document_id] = claim
+            self._claims[lease] = claim
         try:
             yield
         finally:
             with self._lock:
-                self._claims.pop(claim.document_id, None)
-                self._lost.discard(claim.document_id)
+                self._claims.pop(lease, None)
+                self._lost.discard(lease)
 
     def may_continue(self, claim: Claim) -> None:
         """Return when the next round may be asked. Raises LeaseLost or Draining when it may not."""
-        if claim.document_id in self._lost:
+        if claim.lease in self._lost:
             raise LeaseLost(f"document {claim.document_id} is no longer leased to {claim.worker}")
         if self.stop.is_set():
             raise Draining
@@ -61,18 +67,27 @@ class Held:
     def beat(self) -> None:
         """Extend every lease; mark those that the database gave to somebody else or that were cancelled."""
         with self._lock:
-            held = dict(self._claims)
-        gone = self._store.heartbeat(self.worker, held.keys(), self.lease_seconds) if held else []
+            held = list(self._claims)
+        documents = {lease.document_id for lease in held}
+        gone = set(self._store.heartbeat(self.worker, documents, self.lease_seconds) if held else ())
         with self._lock:
             # Committed meanwhile, or already at its next stage: then it is not this lease that is gone.
-            self._lost |= {key for key in gone if self._claims.get(key) is held[key]}
+            self._lost |= {lease for lease in held if lease.document_id in gone and lease in self._claims}
 
-    def release_all(self) -> None:
-        """Give every claim back to the queue at once, whatever its holder is doing; its later writes are refused."""
+    def release_all(self, error: EatError | None = None) -> None:
+        """Give every claim back to the queue at once, whatever its holder is doing; its later writes are refused.
+
+        With an engine that broke or is stuck as the `error`, every document in hand counts the break. Raises
+        StoreUnavailable.
+        """
         with self._lock:
             held = list(self._claims.values())
         for claim in held:
-            self._store.release(claim, reason="the worker was told to end at once")
+            if isinstance(error, EngineBroken):
+                with suppress(LeaseLost):
+                    self._store.break_off(claim, reason=str(error))
+            else:
+                self._store.release(claim, reason="the worker was told to end at once")
 
 
 class Heartbeat:
@@ -82,6 +97,7 @@ class Heartbeat:
         self._held = held
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="eat-heartbeat", daemon=True)
+        self.is_alive = self._thread.is_alive
 
     def __enter__(self) -> Self:
         self._thread.start()

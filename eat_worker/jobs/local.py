@@ -6,7 +6,6 @@ Knows worker processes, their logs and their deaths; knows progress by SQL only.
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,10 +13,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import Thread
 
-from eat_worker.jobs.advance import patiently
 from eat_worker.jobs.broker import NONE, broker_url, use_broker
 from eat_worker.jobs.crew import Crew
-from eat_worker.jobs.stopping import Stop
+from eat_worker.jobs.patience import patiently
+from eat_worker.jobs.processes import is_alive
+from eat_worker.jobs.stopping import RELEASE_SECONDS, Stop
 from eat_worker.jobs.worker import open_station
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store, open_store
@@ -30,10 +30,14 @@ POLL_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How far the runs are: documents by status, all runs together. `open` tells whether any run still takes work."""
+    """How far the runs are: documents by status, all runs together. `open` tells whether any run still takes work.
+
+    `ahead` counts the documents of other runs that the workers take first.
+    """
 
     by_status: Mapping[str, int]
     open: bool
+    ahead: int = 0
 
     @property
     def total(self) -> int:
@@ -65,8 +69,10 @@ def run_until_done(
     StoreUnavailable, BrokerUnavailable, or EngineError when the workers cannot go on.
     """
     with ExitStack() as stack:
-        stop = stack.enter_context(Stop())
+        # The workers drain as long by themselves; whoever waits for them must not be quicker.
+        stop = stack.enter_context(Stop(drain_seconds=settings.drain_seconds + 2 * RELEASE_SECONDS))
         store = stack.enter_context(open_store(settings.database))
+        before = [run.id for run_id in run_ids for run in store.runs_before(run_id) if run.id not in run_ids]
         if broker_url(settings) == NONE:
             check = stack.enter_context(_threads(settings, stop))
         else:
@@ -78,10 +84,10 @@ def run_until_done(
                 free_the_dead(store, settings)
 
             def progress() -> tuple[int, int]:
-                return patiently(lambda: _finished_work(store, run_ids), stop.event)
+                return patiently(lambda: _finished_work(store, [*run_ids, *before]), stop.event)
 
             check = stack.enter_context(Crew(settings, workers, stop, revive=revive, progress=progress)).check
-        _follow(store, run_ids, stop, check, on_progress)
+        _follow(lambda: count_documents(store, run_ids, before), stop, check, on_progress)
         signal = stop.signal
         stop.request()
     if stop.error is not None:
@@ -101,22 +107,12 @@ def free_the_dead(store: Store, settings: Settings) -> None:
         return
     for owner in store.lease_owners():
         host, _, number = owner.rpartition("-")
-        if host == socket.gethostname() and number.isdecimal() and not _is_alive(int(number)):
+        if host == socket.gethostname() and number.isdecimal() and not is_alive(int(number)):
             log.info("worker %s is gone; %d of its documents are free again", owner, store.expire_leases(owner))
 
 
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def count_documents(store: Store, run_ids: Sequence[int]) -> Counts:
-    """The documents of these runs by status."""
+def count_documents(store: Store, run_ids: Sequence[int], before: Sequence[int] = ()) -> Counts:
+    """The documents of these runs by status, and how many of the runs `before` them have not ended."""
     by_status: dict[str, int] = {}
     is_open = False
     for run_id in run_ids:
@@ -124,7 +120,7 @@ def count_documents(store: Store, run_ids: Sequence[int]) -> Counts:
             is_open = is_open or status.run.state == "open"
             for name, documents in status.documents.items():
                 by_status[name] = by_status.get(name, 0) + documents
-    return Counts(by_status, is_open)
+    return Counts(by_status, is_open, store.count_unfinished(before))
 
 
 def _finished_work(store: Store, run_ids: Sequence[int]) -> tuple[int, int]:
@@ -133,8 +129,7 @@ def _finished_work(store: Store, run_ids: Sequence[int]) -> tuple[int, int]:
 
 
 def _follow(
-    store: Store,
-    run_ids: Sequence[int],
+    count: Callable[[], Counts],
     stop: Stop,
     check: Callable[[], None],
     on_progress: Callable[[Counts], None],
@@ -144,7 +139,7 @@ def _follow(
     while not stop.event.wait(pause):
         check()
         began = time.monotonic()
-        counts = patiently(lambda: count_documents(store, run_ids), stop.event)
+        counts = patiently(count, stop.event)
         on_progress(counts)
         if not counts.open or counts.ended == counts.total:
             return

@@ -15,6 +15,7 @@ from celery import Celery
 from kombu.exceptions import KombuError
 
 from eat_worker.errors import BrokerUnavailable
+from eat_worker.jobs.signing import Signer
 from eat_worker.method.document import Stage
 from eat_worker.storage.values import Hint
 from eat_worker.urls import redact_url
@@ -39,8 +40,9 @@ class HintPublisher:
     Celery's shared connection pool is not used: one recovery that closes the pool ends every later publish.
     """
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: Celery, signer: Signer | None = None) -> None:
         self._app = app
+        self._signer = signer or Signer()
         self._connection: Any = None
         self._producer: Any = None
         self._lock = threading.Lock()
@@ -50,9 +52,9 @@ class HintPublisher:
         with self._lock, self._guarded():
             self._open()
             for hint in hints:
-                self._app.send_task(
-                    TASK, args=to_arguments(hint), queue=hint.queue, producer=self._producer, retry=False
-                )
+                arguments = to_arguments(hint)
+                signed = [*arguments, signature] if (signature := self._signer.sign(arguments)) else arguments
+                self._app.send_task(TASK, args=signed, queue=hint.queue, producer=self._producer, retry=False)
 
     def waiting(self, queue: str) -> int:
         """Messages that lie in a queue, 0 when the broker does not know it. Raises BrokerUnavailable."""

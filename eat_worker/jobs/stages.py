@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from eat_worker.engines.engine import ChatEngine
-from eat_worker.engines.loading import CANNOT_BIND, open_engine
+from eat_worker.engines.extractors.asking import ExtractorRounds
+from eat_worker.engines.identity import CANNOT_BIND
+from eat_worker.engines.loading import open_engine, open_extractor
 from eat_worker.errors import ConfigurationError
 from eat_worker.jobs.scoring import score
 from eat_worker.method.annotate import thought_of
 from eat_worker.method.backward import align
+from eat_worker.method.config import MethodConfig
 from eat_worker.method.direct import ask_directly, placed_entities
 from eat_worker.method.document import RoundOutput, Stage
 from eat_worker.method.extract import ask_extractor, parse_entities
@@ -26,18 +29,34 @@ from eat_worker.storage.values import Claim, StageResult
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a worker answers with: one loaded engine."""
+    """What a worker answers with: one loaded engine and, for runs whose extractor is no chat, one extractor."""
 
     engine: ChatEngine
+    extractor: ExtractorRounds | None = None
+
+    def ask_for(self, config: MethodConfig) -> Ask:
+        """What answers the rounds of a run. Raises ConfigurationError where this process cannot answer them."""
+        if config.constrained and not self.engine.info.constrained:
+            raise ConfigurationError(CANNOT_BIND)
+        if config.method == "direct" or config.extractor == "chat":
+            return self.engine.ask
+        extractor = self.extractor
+        if extractor is None or extractor.info.kind != config.extractor:
+            here = extractor.info.kind if extractor else "chat"
+            raise ConfigurationError(f"the run's extractor is {config.extractor}, this worker has {here}")
+        return lambda request: (extractor if request.stage == Stage.EXTRACT else self.engine).ask(request)
 
     def close(self) -> None:
-        """Give the engine's memory back."""
+        """Give the memory back."""
         self.engine.close()
+        if self.extractor:
+            self.extractor.close()
 
 
 def open_tools(settings: Settings) -> Tools:
-    """Load the engine that the settings name. Raises ConfigurationError, ModelMissing or EngineUnavailable."""
-    return Tools(open_engine(settings))
+    """Load what the settings name. Raises ConfigurationError, ModelMissing or EngineUnavailable."""
+    extractor = open_extractor(settings)  # first: it is small, and what is wrong with it is said at once
+    return Tools(open_engine(settings), ExtractorRounds(extractor) if extractor else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +86,15 @@ def run_stage(
     """Do the claimed stage, asking only rounds that are not recorded yet.
 
     `may_continue` is called before every round and raises when this worker must stop or has lost the document. Raises
-    ConfigurationError when the run binds answers to the text and this engine cannot.
+    ConfigurationError when this process cannot do what the run asks.
     """
+
+    answer = tools.ask_for(claim.config)
 
     def ask(request: Request) -> RoundResult:
         may_continue()
-        return tools.engine.ask(request)
+        return answer(request)
 
-    if claim.config.constrained and not tools.engine.info.constrained:
-        raise ConfigurationError(CANNOT_BIND)
     said = said_by_key(claim.rounds)
     work = _Work(claim, prompt_set(claim.config.prompts), str(claim.document_id), ask, said, record)
     return _STAGES[claim.stage](work)

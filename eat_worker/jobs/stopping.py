@@ -1,4 +1,4 @@
-"""When this process must end: SIGTERM or Ctrl-C once means finish the round, twice means now.
+"""When this process must end: SIGTERM or Ctrl-C once means finish the round, twice or after too long means now.
 
 Knows signals, pipes and the process that started this one. Knows neither documents nor queues.
 """
@@ -6,34 +6,41 @@ Knows signals, pipes and the process that started this one. Knows neither docume
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from eat_worker.errors import EatError
+from eat_worker.errors import EatError, EngineBroken
 
 log = logging.getLogger(__name__)
 
 # Set by `jobs.local` for the workers it starts: they drain when that process is gone, whatever ended it.
 PARENT_VARIABLE = "_EAT_PARENT"
 RELEASE_SECONDS = 5.0
+# What is asked of an engine that broke may never be answered, and nothing it answers can be trusted.
+BROKEN_SECONDS = 5.0
 
 
 class Stop:
     """Why and whether this process ends. While the block lasts it owns SIGTERM and SIGINT; needs the main thread.
 
-    `event` is set by the first signal, by `request` or when the parent process is gone. The second signal calls
-    `at_once` in a thread of its own, then ends the process without unwinding.
+    `event` is set by the first signal, by `request`, by `fail` or when the parent process is gone. The second signal,
+    or `drain_seconds` without an end, calls `at_once` in a thread of its own and ends the process without unwinding.
     """
 
-    def __init__(self, at_once: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, at_once: Callable[[], None] = lambda: None, drain_seconds: float = math.inf) -> None:
         self.event = threading.Event()
         self.signal: int | None = None
         self.error: EatError | None = None
         self.at_once = at_once
+        self._drain_seconds = drain_seconds
+        self._timers: list[threading.Timer] = []
+        self._ending = threading.Lock()
         self._before: dict[int, Any] = {}
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
@@ -52,11 +59,15 @@ class Stop:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self.event.set()
+        for timer in self._timers:
+            timer.cancel()
         os.close(self._writer)
 
     @property
     def exit_code(self) -> int:
-        """130 after Ctrl-C, else 0: a drain is a success."""
+        """That of the error, 130 after Ctrl-C, else 0: a drain is a success."""
+        if self.error is not None:
+            return self.error.exit_code
         return 130 if self.signal == signal.SIGINT else 0
 
     def request(self) -> None:
@@ -64,9 +75,15 @@ class Stop:
         self.event.set()
 
     def fail(self, error: EatError) -> None:
-        """Stop because no document can succeed here: a wrong key, an engine that cannot do what a run asks."""
+        """Stop because no document can succeed here: a wrong key, an engine that broke or cannot do what a run asks."""
+        self.error = self.error or error
+        self._drain(min(self._drain_seconds, BROKEN_SECONDS if isinstance(error, EngineBroken) else math.inf))
+
+    def end(self, error: EatError) -> None:
+        """Stop now, as after a second signal: what is under way will never come to an end."""
         self.error = self.error or error
         self.event.set()
+        self._end_now()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         # A handler may interrupt any line, also one that holds a lock; all it does is to wake the listener.
@@ -77,11 +94,27 @@ class Stop:
             if self.signal is not None:
                 self._end_now()
             self.signal = number[0]
-            self.event.set()
+            self._drain(self._drain_seconds)
         os.close(self._reader)
 
+    def _drain(self, seconds: float) -> None:
+        self.event.set()
+        if seconds < math.inf:
+            timer = threading.Timer(seconds, self._late, args=(seconds,))
+            timer.daemon = True
+            self._timers.append(timer)
+            timer.start()
+
+    def _late(self, seconds: float) -> None:
+        log.warning("not done %.0f s after it was asked to stop: what is under way is given back", seconds)
+        self._end_now()
+
     def _end_now(self) -> None:
+        if not self._ending.acquire(blocking=False):
+            return  # somebody else is at it
         threading.Timer(RELEASE_SECONDS, os._exit, args=(self.exit_code,)).start()
+        if self.error is not None:
+            sys.stderr.write(f"eat: {self.error}\n")
         try:
             self.at_once()
         finally:
@@ -91,4 +124,4 @@ class Stop:
         while not self.event.wait(1.0):
             if os.getppid() != parent:
                 log.warning("the process that started this worker is gone; draining")
-                self.event.set()
+                self._drain(self._drain_seconds)

@@ -12,16 +12,20 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from eat_worker.engines.loading import served_queues
+from eat_worker.engines.identity import served_queues
 from eat_worker.errors import StoreUnavailable
 from eat_worker.jobs import stages
 from eat_worker.jobs.advance import Advancer
 from eat_worker.jobs.broker import NONE, Broker, broker_url, use_broker
 from eat_worker.jobs.held import Heartbeat, Held
 from eat_worker.jobs.pool import Pool
+from eat_worker.jobs.signing import open_signer
+from eat_worker.jobs.spool import Spool
 from eat_worker.jobs.stopping import PARENT_VARIABLE, Stop
+from eat_worker.jobs.watchdog import Watchdog
+from eat_worker.jobs.watching import Watch
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store, open_store
 
@@ -57,21 +61,40 @@ class Station:
             worker=self.held.worker,
             window=self.settings.window,
             concurrency=self.settings.documents_at_once,
+            signer=open_signer(self.settings),
         )
 
 
 @contextmanager
-def open_station(settings: Settings, stop: Stop, name: str | None = None) -> Iterator[Station]:
+def open_station(
+    settings: Settings, stop: Stop, name: str | None = None, watch: Watch | None = None
+) -> Iterator[Station]:
     """Open the store and the engine and keep leases alive while the block lasts. Raises as `serve`."""
     with ExitStack() as stack:
         store = stack.enter_context(open_store(settings.database))
-        tools = stages.open_tools(settings)
+        watch = watch or stack.enter_context(Watch(replace(settings, health_address="none"), stop.event))
+        tools = watch.tools(stages.open_tools(settings))
         stack.callback(tools.close)
         held = Held(store, name or worker_name(), settings.lease_seconds, stop.event)
-        stop.at_once = held.release_all
-        stack.enter_context(Heartbeat(held))
+        stop.at_once = lambda: held.release_all(stop.error)
+        spool = Spool(settings.state / "spool")
+        spool.restore(store)
+        heartbeat = stack.enter_context(Heartbeat(held))
         served = served_queues(settings)
-        advancer = Advancer(store, tools, held, queues=served, max_faults=settings.max_faults, give_up=stop.fail)
+        advancer = Advancer(
+            store,
+            tools,
+            held,
+            queues=served,
+            max_faults=settings.max_faults,
+            give_up=stop.fail,
+            observer=watch.observer,
+            spool=spool,
+        )
+        watch.observer.spooled(lambda: spool.size)
+        stack.enter_context(watch.serving(store, held.worker, served, heartbeat.is_alive))
+        if settings.engine != "endpoint":  # there every request has its own end, and the worker waits for the server
+            stack.enter_context(Watchdog(watch.health.silent_for, settings.stuck_seconds, stop.end))
         log.info("serving %s", ", ".join(sorted(served)), extra={"worker": held.worker})
         yield Station(settings, store, held, advancer, stop)
 
@@ -80,14 +103,17 @@ def serve(settings: Settings, *, name: str | None = None, until: Callable[[Store
     """Work on documents until a signal comes, or until `until` says that there is nothing left; the exit code.
 
     SIGTERM or Ctrl-C once: no document is begun, every round under way is finished and stored, leases are given back
-    (exit code 0, after Ctrl-C 130). Twice: leases are given back and the process ends at once. Needs the main thread.
+    (exit code 0, after Ctrl-C 130). Twice, or when that takes longer than `drain_seconds`: leases are given back and
+    the process ends at once. Needs the main thread. Raises EngineBroken when the engine broke; the process must end.
     Raises ConfigurationError, StoreUnavailable, BrokerUnavailable, ModelMissing or EngineError when it cannot start.
     """
     with ExitStack() as stack:
-        stop = stack.enter_context(Stop())
+        stop = stack.enter_context(Stop(drain_seconds=settings.drain_seconds))
+        watch = stack.enter_context(Watch(settings, stop.event))
+        open_signer(settings)
         # Before the engine, which takes long: a broker that does not answer is told at once.
         broker = None if broker_url(settings) == NONE else stack.enter_context(use_broker(settings))
-        station = stack.enter_context(open_station(settings, stop, name))
+        station = stack.enter_context(open_station(settings, stop, name, watch))
         if until is not None:
             stack.enter_context(_polled(until, station))
         if broker is None:

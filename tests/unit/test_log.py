@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from eat_worker.log import Redactor, configure
+from eat_worker.errors import EngineError
+from eat_worker.log import Redactor, bound, configure
 
 LOGGER = logging.getLogger("eat_worker.test")
 
@@ -113,3 +114,36 @@ def test_values_that_json_cannot_say_are_written_as_text() -> None:
     configure(format_="json", stream=stream, secrets=["canary"])
     LOGGER.info("path", extra={"run": Path("/canary/x")})
     assert json.loads(stream.getvalue())["run"] == "/***/x"
+
+
+def test_what_is_bound_stands_on_every_json_line_and_no_longer_than_its_block() -> None:
+    stream = io.StringIO()
+    configure(format_="json", stream=stream)
+    with bound(worker="w1", fingerprint="abc def"):
+        LOGGER.info("one")
+        LOGGER.info("two", extra={"fingerprint": "abc"})
+    LOGGER.info("three")
+    one, two, three = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert (one["worker"], one["fingerprint"]) == ("w1", "abc def")
+    assert (two["worker"], two["fingerprint"]) == ("w1", "abc")
+    assert "worker" not in three
+
+
+@pytest.mark.parametrize("format_", ["text", "json"])
+def test_words_of_errors_that_are_not_ours_are_printed_at_debug_level_only(format_: str) -> None:
+    said, quoted = {}, "서울에 갔다"
+    for level in ("info", "debug"):
+        stream = io.StringIO()
+        configure(level=level, format_=format_, stream=stream)
+        try:
+            try:
+                raise KeyError(quoted)
+            except KeyError as error:
+                raise EngineError("the answer has no message") from error
+        except EngineError:
+            LOGGER.exception("failed")
+        said[level] = stream.getvalue()
+    assert "서울" not in said["info"]
+    assert "KeyError" in said["info"]
+    assert "EngineError: the answer has no message" in said["info"]
+    assert "서울" in said["debug"]

@@ -47,6 +47,7 @@ class Desk:
         self.held = Held(store, "w1", 60.0, self.stop)
 
     def advancer(self, *queues: str, **options: Any) -> Advancer:
+        """One that tries again at once, unless it is given another chance."""
         options = {"max_faults": 3, **options}
         return Advancer(self.store, Tools(self.engine), self.held, queues=queues or ("chat.a",), **options)
 

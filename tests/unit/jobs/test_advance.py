@@ -1,20 +1,22 @@
 import random
-import threading
 from dataclasses import replace
 
 import pytest
 
 from eat_worker.errors import (
     ConfigurationError,
+    EngineBroken,
     EngineError,
     EngineUnavailable,
     LeaseLost,
+    NumericFault,
     StoreUnavailable,
+    TooLarge,
     TooLong,
 )
 from eat_worker.jobs import advance
-from eat_worker.jobs.advance import RoundLog, patiently
-from eat_worker.method.document import RoundOutput, Stage
+from eat_worker.jobs.spool import Spool
+from eat_worker.method.document import Stage
 from eat_worker.storage.values import Hint
 
 ALL_STAGES = [
@@ -42,88 +44,6 @@ def no_pauses(monkeypatch):
 
 def hint(stage=Stage.FORWARD, document_id=1):
     return Hint(document_id, stage, 0, "chat.a")
-
-
-def output(number):
-    return RoundOutput(Stage.FORWARD, -1, number, "p", {}, "said")
-
-
-class Clock:
-    def __init__(self):
-        self.now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-def test_a_round_that_took_model_time_is_written_at_once():
-    written, clock = [], Clock()
-    rounds = RoundLog(written.append, clock)
-    clock.now = 0.05
-    rounds.record(output(1))
-    clock.now = 2.05
-    rounds.record(output(2))
-    assert written == [[output(1)], [output(2)]]
-    assert rounds.waiting == []
-
-
-def test_rounds_that_follow_at_once_are_written_together():
-    written, clock = [], Clock()
-    rounds = RoundLog(written.append, clock)
-    clock.now = 0.02
-    rounds.record(output(1))
-    clock.now = 0.04
-    rounds.record(output(2))
-    assert (written, rounds.waiting) == ([], [output(1), output(2)])
-    clock.now = 0.06
-    rounds.record(output(3))
-    assert written == [[output(1), output(2), output(3)]]
-
-
-def test_rounds_that_could_not_be_written_keep_waiting():
-    clock, down = Clock(), [True]
-
-    def write(waiting):
-        if down:
-            raise StoreUnavailable("away")
-
-    rounds = RoundLog(write, clock)
-    clock.now = 1.0
-    with pytest.raises(StoreUnavailable):
-        rounds.record(output(1))
-    assert rounds.waiting == [output(1)]
-    down.clear()
-    rounds.flush()
-    assert rounds.waiting == []
-
-
-def test_a_retryable_error_is_waited_out():
-    errors = [StoreUnavailable("away"), EngineUnavailable("away")]
-
-    def call():
-        if errors:
-            raise errors.pop()
-        return "here"
-
-    assert patiently(call, threading.Event()) == "here"
-
-
-def test_an_error_that_no_retry_can_mend_is_raised_at_once():
-    with pytest.raises(TooLong):
-        patiently(raising(TooLong("x")), threading.Event())
-
-
-def test_after_stop_there_is_one_more_try():
-    stop, tries = threading.Event(), []
-
-    def call():
-        tries.append(1)
-        stop.set()
-        raise StoreUnavailable("away")
-
-    with pytest.raises(StoreUnavailable):
-        patiently(call, stop)
-    assert len(tries) == 2
 
 
 def raising(error):
@@ -229,11 +149,194 @@ def test_a_document_that_makes_the_engine_fail_is_tried_again_and_then_fails(des
     assert desk.store.dossier(1).error_code == "engine"
 
 
-def test_what_can_never_succeed_fails_at_once(desk):
+class Longest:
+    """Chance that always takes the longest pause."""
+
+    def uniform(self, a, b, /):
+        return b
+
+
+def waits(desk):
+    """Seconds until the document is due."""
+    (until,) = desk.sql("SELECT not_before - (julianday('now') - 2440587.5) * 86400.0 FROM documents")[0]
+    return round(until)
+
+
+def test_faults_of_a_document_and_of_its_surroundings_back_off_each_by_itself(desk):
     desk.add_run()
-    desk.engine.before = raising(TooLong("9,000 tokens"))
+    advancer = desk.advancer(chance=Longest(), max_faults=9)
+    for error, seconds in (
+        (EngineError("nan"), 2),
+        (EngineError("nan"), 4),
+        (EngineUnavailable("503"), 2),
+        (EngineUnavailable("503"), 4),
+        (EngineError("nan"), 8),
+        (EngineUnavailable("503"), 8),
+    ):
+        advancer._answered_at = float("inf")  # others are answered: this document frees its place
+        desk.engine.before = raising(error)
+        desk.sql("UPDATE documents SET not_before = NULL")
+        advancer.take(hint())
+        assert waits(desk) == seconds
+    assert desk.sql("SELECT faults, retries FROM documents") == [(3, 3)]
+
+
+def test_a_commit_ends_the_back_off_of_the_surroundings(desk):
+    desk.add_run()
+    advancer = desk.advancer()
+    advancer._answered_at = float("inf")
+    desk.engine.before = raising(EngineUnavailable("503"))
+    advancer.take(hint())
+    assert desk.sql("SELECT retries FROM documents") == [(1,)]
+    desk.sql("UPDATE documents SET not_before = NULL")
+    desk.engine.before = lambda number: None
+    advancer.take(hint())
+    assert desk.sql("SELECT stage, retries FROM documents") == [("done", 0)]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (TooLong("9,000 tokens"), "too_long"),
+        (TooLarge("one chat"), "too_large"),
+        (NumericFault("nan"), "numeric_fault"),
+    ],
+)
+def test_what_can_never_succeed_fails_at_once(desk, error, code):
+    desk.add_run()
+    desk.engine.before = raising(error)
     desk.advancer().take(hint())
-    assert (desk.status(), desk.store.dossier(1).error_code) == ("failed", "too_long")
+    assert (desk.status(), desk.store.dossier(1).error_code) == ("failed", code)
+    assert len(desk.engine.requests) == 1
+
+
+def test_an_engine_that_breaks_stops_the_worker_and_commits_nothing(desk, monkeypatch):
+    desk.add_run()
+    broken, told = EngineBroken("illegal address"), []
+    monkeypatch.setattr(advance.time, "monotonic", lambda: 0.0)  # rounds wait for each other
+    desk.engine.before = lambda number: raising(broken)() if number == 3 else None
+    desk.advancer(give_up=told.append).take(hint())
+    assert told == [broken]
+    assert (desk.status(), desk.attempts(), desk.rounds()) == ("queued", [("forward", "engine_broken")], [])
+    assert desk.sql("SELECT faults, expiries, breaks, not_before FROM documents") == [(0, 0, 1, None)]
+
+
+def test_the_second_engine_that_breaks_with_a_document_makes_it_poison(desk):
+    desk.add_run()
+    desk.engine.before = raising(EngineBroken("illegal address"))
+    for _ in range(2):
+        desk.advancer().take(hint())
+    dossier = desk.store.dossier(1)
+    assert (dossier.status, dossier.error_code, dossier.run.state) == ("failed", "poison", "complete")
+    assert dossier.error == (
+        "the engine broke 2 times in a row with this document in hand; the last time: illegal address"
+    )
+    assert desk.attempts() == [("forward", "engine_broken"), ("forward", "engine_broken")]
+    assert desk.sql("SELECT kind FROM events") == [("poison",)]
+
+
+def test_an_engine_that_breaks_while_the_database_is_away_leaves_the_lease_to_run_out(desk, monkeypatch, caplog):
+    desk.add_run()
+    desk.engine.before = raising(EngineBroken("illegal address"))
+    monkeypatch.setattr(desk.store, "break_off", raising(StoreUnavailable("away")))
+    desk.advancer().take(hint())
+    assert desk.status() == "running"
+    assert "the lease runs out instead: away" in caplog.text
+
+
+def at_round(number, action):
+    """What happens before the request of that number."""
+    return lambda now: action() if now == number else None
+
+
+def test_a_run_that_is_paused_gives_its_documents_back_after_the_round(desk):
+    desk.add_run()
+    desk.engine.before = at_round(2, lambda: (desk.store.pause_run("news"), advance.time.sleep(0.06)))
+    desk.advancer().take(hint())
+    assert (desk.status(), desk.attempts()) == ("queued", [("forward", "released")])
+    assert len(desk.engine.requests) == 2
+    assert desk.rounds() == [("forward", -1, 1), ("forward", -1, 2)]
+    assert desk.sql("SELECT faults, expiries, retries, breaks FROM documents") == [(0, 0, 0, 0)]
+    assert desk.sql("SELECT error FROM attempts") == [("the run is paused",)]
+    assert not desk.advancer().take_next()
+    desk.store.resume_run("news")
+    assert desk.advancer().take_next()
+    assert (desk.status(), len(desk.engine.requests)) == ("done", 7)
+
+
+def test_a_run_that_is_cancelled_costs_one_round(desk):
+    desk.add_run()
+    desk.engine.before = at_round(2, lambda: (desk.store.cancel_run("news"), advance.time.sleep(0.06)))
+    desk.advancer().take(hint())
+    assert (desk.status(), desk.attempts()) == ("cancelled", [("forward", "cancelled")])
+    assert len(desk.engine.requests) == 2
+
+
+class Outage:
+    """A store that does not answer while `away`; `tries` counts how often it was asked meanwhile."""
+
+    def __init__(self, desk, monkeypatch, *names):
+        self.away, self.tries, self.on_try = True, 0, lambda: None
+        for name in names:
+            monkeypatch.setattr(desk.store, name, self.guarded(getattr(desk.store, name)))
+
+    def guarded(self, real):
+        def call(*args, **keywords):
+            if self.away:
+                self.tries += 1
+                self.on_try()
+                raise StoreUnavailable("away")
+            return real(*args, **keywords)
+
+        return call
+
+
+def test_what_the_database_does_not_take_lies_in_the_spool_until_it_does(desk, monkeypatch, tmp_path):
+    desk.add_run()
+    spool, seen = Spool(tmp_path / "spool"), []
+    outage = Outage(desk, monkeypatch, "add_rounds", "commit_stage")
+
+    def look():
+        seen.append([file.stat().st_mode & 0o777 for file in (tmp_path / "spool").glob("*")])
+        outage.away = outage.tries < 4
+
+    outage.on_try = look
+    desk.advancer(spool=spool).take(hint())
+    assert seen == [[], [0o600], [0o600], [0o600]]
+    assert (desk.status(), len(desk.engine.requests), desk.attempts()) == ("done", 7, ALL_STAGES)
+    assert (list((tmp_path / "spool").iterdir()), spool.size) == ([], 0)
+
+
+def test_a_lease_lost_during_the_outage_drops_the_spooled_rounds(desk, monkeypatch, tmp_path):
+    desk.add_run()
+    spool = Spool(tmp_path / "spool")
+    outage = Outage(desk, monkeypatch, "add_rounds", "commit_stage")
+
+    def steal():
+        if outage.tries == 3:
+            desk.sql("UPDATE documents SET lease_owner = 'w2', attempt = attempt + 1")
+            outage.away = False
+
+    outage.on_try = steal
+    desk.advancer(spool=spool).take(hint())
+    assert (desk.rounds(), spool.size, list((tmp_path / "spool").iterdir())) == ([], 0, [])
+
+
+def test_a_worker_that_ends_during_the_outage_leaves_its_rounds_to_the_next(desk, monkeypatch, tmp_path):
+    desk.add_run()
+    outage = Outage(desk, monkeypatch, "add_rounds", "commit_stage", "release")
+    outage.on_try = desk.stop.set
+    desk.advancer(spool=Spool(tmp_path / "spool")).take(hint())
+    assert (desk.status(), desk.rounds()) == ("running", [])
+    (file,) = (tmp_path / "spool").iterdir()
+    outage.away = False
+    desk.stop.clear()
+    assert Spool(tmp_path / "spool").restore(desk.store) == 1
+    assert not file.exists()
+    asked = len(desk.engine.requests)
+    assert (desk.status(), len(desk.rounds())) == ("queued", asked)
+    desk.advancer().take(hint())
+    assert (desk.status(), len(desk.engine.requests)) == ("done", 7)
 
 
 def test_no_document_pays_for_a_worker_that_is_set_up_wrongly(desk, caplog):
@@ -419,3 +522,26 @@ def test_a_stop_while_the_database_is_away_ends_the_search(desk, monkeypatch):
 
     monkeypatch.setattr(desk.store, "claim_next", claim_next)
     assert desk.advancer().take_next() is False
+
+
+def test_what_becomes_of_documents_is_counted(desk):
+    desk.add_run(documents=3)
+    advancer = desk.advancer(max_faults=1)
+    advancer.take(hint(document_id=1))
+    desk.engine.before = raising(EngineError("nan"))
+    advancer.take(hint(document_id=2))
+    desk.engine.before = lambda _: desk.sql("UPDATE documents SET lease_owner = 'w2', attempt = 7 WHERE id = 3")
+    advancer.take(hint(document_id=3))
+    value = advancer.observer.registry.get_sample_value
+    assert value("eat_documents_total", {"status": "done", "lang": "de"}) == 1
+    assert value("eat_documents_total", {"status": "failed", "lang": "de"}) == 1
+    assert value("eat_lease_expired_total") == 1
+
+
+def test_a_document_that_is_tried_again_is_counted_by_its_reason(desk):
+    desk.add_run()
+    desk.engine.before = raising(EngineError("nan"))
+    advancer = desk.advancer(max_faults=2)
+    advancer.take(hint())
+    assert advancer.observer.registry.get_sample_value("eat_retries_total", {"reason": "engine"}) == 1
+    assert desk.status() == "queued"

@@ -11,7 +11,7 @@ from eat_worker.errors import BrokerUnavailable, ConfigurationError, EngineError
 from eat_worker.jobs.crew import RESTARTS, Crew, environment
 from eat_worker.jobs.stopping import PARENT_VARIABLE, Stop
 from eat_worker.settings import NAMES, Settings, load_settings
-from eat_worker.storage.queue import MAX_EXPIRIES
+from eat_worker.storage.leases import MAX_EXPIRIES
 
 SLEEPS = "import time; time.sleep(60)"
 
@@ -85,6 +85,13 @@ def test_a_worker_that_somebody_else_stopped_is_started_again(given, caplog):
         wait_for_end(one)
         one.check()
     assert "asked to by somebody else" in caplog.text
+
+
+def test_a_worker_whose_engine_broke_is_started_again(given, caplog):
+    with Stop() as stop, crew(given, stop, "import sys; sys.exit(70)") as one:
+        wait_for_end(one)
+        one.check()
+    assert "a worker ended (its engine broke or was stuck); starting it again" in caplog.text
 
 
 def test_workers_that_keep_dying_are_given_up(given):

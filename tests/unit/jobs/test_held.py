@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from eat_worker.errors import LeaseLost, StoreUnavailable
+from eat_worker.errors import ConfigurationError, EngineBroken, LeaseLost, StoreUnavailable
 from eat_worker.jobs.held import Draining, Heartbeat, Held
 from eat_worker.method.document import Stage
 
@@ -59,12 +59,44 @@ def test_a_lost_lease_is_forgotten_with_its_claim(desk):
         desk.held.may_continue(one)
 
 
+def test_a_document_that_is_claimed_here_again_is_no_longer_its_first_holders(desk):
+    """A process that slept past its lease: one thread still works under the old claim, another has the new one."""
+    desk.add_run()
+    with desk.held.holding(claim(desk)):
+        desk.sql("UPDATE documents SET lease_until = 1")
+        second = claim(desk)
+        holding = desk.held.holding(second)
+        holding.__enter__()
+    desk.sql("UPDATE documents SET lease_until = 5")
+    desk.held.beat()
+    assert lease_until(desk) > 5
+    desk.sql("UPDATE documents SET lease_owner = 'w2'")
+    desk.held.beat()
+    with pytest.raises(LeaseLost):
+        desk.held.may_continue(second)
+    holding.__exit__(None, None, None)
+
+
 def test_everything_held_can_be_given_back_at_once(desk):
     desk.add_run()
     with desk.held.holding(claim(desk)):
         desk.held.release_all()
         assert desk.attempts() == [("forward", "released")]
         assert desk.status() == "queued"
+
+
+def test_what_is_held_counts_an_engine_that_broke_and_no_other_error(desk):
+    desk.add_run(documents=2)
+    with desk.held.holding(claim(desk)), desk.held.holding(two := claim(desk, 2)):
+        desk.sql("UPDATE documents SET attempt = attempt + 1 WHERE id = 2")  # somebody else has it
+        desk.held.release_all(EngineBroken("no answer for 600 s"))
+        assert desk.sql("SELECT status, breaks FROM documents ORDER BY id") == [("queued", 1), ("running", 0)]
+        assert desk.sql("SELECT outcome, error FROM attempts WHERE document_id = 1") == [
+            ("engine_broken", "no answer for 600 s")
+        ]
+        desk.sql("UPDATE documents SET attempt = :attempt WHERE id = 2", attempt=two.attempt)
+        desk.held.release_all(ConfigurationError("the key"))
+        assert desk.sql("SELECT status, breaks FROM documents ORDER BY id") == [("queued", 1), ("queued", 0)]
 
 
 def test_the_heartbeat_outlives_errors(desk, monkeypatch, caplog):

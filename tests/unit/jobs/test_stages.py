@@ -2,6 +2,8 @@ from dataclasses import replace
 
 import pytest
 
+from eat_worker.engines.extractors.asking import ExtractorRounds
+from eat_worker.engines.extractors.opening import open_extractor
 from eat_worker.errors import ConfigurationError
 from eat_worker.jobs.stages import Tools, run_stage
 from eat_worker.method.document import Stage
@@ -62,3 +64,50 @@ def test_rounds_are_bound_as_the_run_says(desk):
         "EnglishConstraint",
         "EnglishConstraint",
     ]
+
+
+def extracted(desk, tools):
+    """The second stage of the first document, its translation being there; what was found, and the rounds of it."""
+    claim = replace(
+        desk.store.claim(1, Stage.FORWARD, "w1", 60.0), stage=Stage.EXTRACT, english="Anna Schmidt lives in London."
+    )
+    rounds = []
+    return run_stage(claim, tools, rounds.append, lambda: None), rounds
+
+
+def crf(tmp_path):
+    return ExtractorRounds(open_extractor("crf", "", models_dir=tmp_path))
+
+
+def test_an_extractor_of_its_own_is_asked_instead_of_the_engine(desk, tmp_path):
+    desk.add_run(extractor="crf")
+    result, rounds = extracted(desk, Tools(desk.engine, crf(tmp_path)))
+    assert [(entity.words, entity.tag) for entity in result.english_entities] == [
+        ("Anna Schmidt", "PER"),
+        ("London", "LOC"),
+    ]
+    assert [(said.output, said.variables) for said in rounds] == [
+        ("(PER, Anna Schmidt) (LOC, London)", {"english": "Anna Schmidt lives in London."})
+    ]
+    assert desk.engine.requests == []
+
+
+def test_the_other_stages_are_the_engines_all_the_same(desk, tmp_path):
+    desk.add_run(extractor="crf")
+    claim, rounds = desk.store.claim(1, Stage.FORWARD, "w1", 60.0), []
+    run_stage(claim, Tools(desk.engine, crf(tmp_path)), rounds.append, lambda: None)
+    assert [request.stage for request in desk.engine.requests] == ["forward"] * 3
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_a_worker_without_the_runs_extractor_refuses_it(desk, tmp_path, has):
+    desk.add_run(extractor="flan_t5")
+    here = "crf" if has else "chat"
+    with pytest.raises(ConfigurationError, match=f"the run's extractor is flan_t5, this worker has {here}"):
+        extracted(desk, Tools(desk.engine, crf(tmp_path) if has else None))
+
+
+def test_a_run_that_extracts_by_chat_needs_no_extractor(desk, tmp_path):
+    desk.add_run(extractor="chat")
+    extracted(desk, Tools(desk.engine, crf(tmp_path)))
+    assert [request.stage for request in desk.engine.requests] == ["extract"]

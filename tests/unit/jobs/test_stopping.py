@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eat_worker.errors import ConfigurationError
+from eat_worker.errors import ConfigurationError, EngineBroken
 from eat_worker.jobs import stopping
 from eat_worker.jobs.stopping import PARENT_VARIABLE, Stop
 
@@ -110,3 +110,59 @@ def test_a_release_that_hangs_does_not_keep_the_process(monkeypatch):
         assert hang.wait(2)
         time.sleep(0.1)
     assert exits == [0, 0]
+
+
+class Exits(list):
+    """In the place of os._exit: the exit codes, and a way to wait for the first."""
+
+    def __init__(self, monkeypatch):
+        self.told = threading.Event()
+        monkeypatch.setattr(stopping.os, "_exit", lambda code: (self.append(code), self.told.set()))
+        monkeypatch.setattr(stopping, "RELEASE_SECONDS", 60.0)
+        monkeypatch.setattr(stopping.threading, "Timer", Daemon)
+
+
+class Daemon(threading.Timer):
+    """A timer that does not keep the tests waiting."""
+
+    def __init__(self, *args, **keywords):
+        super().__init__(*args, **keywords)
+        self.daemon = True
+
+
+def test_a_drain_that_takes_too_long_ends_as_a_second_signal_does(monkeypatch, caplog):
+    exits, released = Exits(monkeypatch), []
+    with Stop(at_once=lambda: released.append(1), drain_seconds=0.1) as stop:
+        signal.raise_signal(signal.SIGTERM)
+        assert exits.told.wait(5)
+    assert (exits, released, stop.signal) == ([0], [1], signal.SIGTERM)
+    assert "not done 0 s after it was asked to stop: what is under way is given back" in caplog.text
+
+
+def test_a_drain_in_time_is_left_alone(monkeypatch):
+    exits = Exits(monkeypatch)
+    with Stop(drain_seconds=0.2) as stop:
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.event.wait(5)
+    time.sleep(0.3)
+    assert (exits, stop.exit_code) == ([], 0)
+
+
+def test_an_engine_that_broke_is_not_waited_for_long(monkeypatch, capsys):
+    exits, released = Exits(monkeypatch), []
+    monkeypatch.setattr(stopping, "BROKEN_SECONDS", 0.05)
+    with Stop(at_once=lambda: released.append(1)) as stop:
+        stop.fail(EngineBroken("illegal address"))
+        assert stop.event.is_set()
+        assert exits.told.wait(5)
+    assert (exits, released, stop.exit_code) == ([70], [1], 70)
+    assert capsys.readouterr().err == "eat: illegal address\n"
+
+
+def test_what_will_never_end_is_ended_at_once(monkeypatch, capsys):
+    exits, released = Exits(monkeypatch), []
+    with Stop(at_once=lambda: released.append(1)) as stop:
+        stop.end(EngineBroken("no answer for 600 s"))
+        stop.end(EngineBroken("again"))
+    assert (exits, released) == ([70], [1])
+    assert capsys.readouterr().err == "eat: no answer for 600 s\n"
