@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from eat_worker.method.config import MethodConfig
-from eat_worker.method.constraint import REFUSAL, places_of, span_of
+from eat_worker.method.constraint import places_of, span_of
 from eat_worker.method.document import ALIGNED, Alignment, Document, EnglishEntity, Outcome, RoundOutput, Span, Stage
 from eat_worker.method.forward import Listed, listed_names
 from eat_worker.method.languages import language
 from eat_worker.method.matching import Match, Matcher, covers_too_much, match, matcher, overlaps
 from eat_worker.method.phrases import trimmed
 from eat_worker.method.prompts import ROUND_NAMES, PromptSet
-from eat_worker.method.rounds import Ask, Limits, Message, Round, Said, SpanConstraint, converse
+from eat_worker.method.rounds import REFUSAL, Ask, Limits, Message, Round, Said, SpanConstraint, converse
 from eat_worker.method.views import fold
 
 Record = Callable[[RoundOutput], None]
@@ -118,7 +118,8 @@ class _Chat:
     def bound_answer(self, entity: EnglishEntity, number: int, *, last: bool) -> RoundOutput:
         """The words of the text that mean the entity, or the refusal: the answer cannot be anything else."""
         text = self.task.document.text
-        name = "next" if len(self._history) > len(self._opening) and number == 1 else "final"
+        begun = len(self._history) > len(self._opening)
+        name = "final" if number > 1 else "next" if begun else "only"
         prompt = self.task.prompts.prompt(Stage.BACKWARD, name, language=self._language, text=text, words=entity.words)
         limits = Limits(self.task.config.final_tokens)
         return self._one(entity, Round(number, prompt, limits, self.words_of_text), last=last)
@@ -128,7 +129,7 @@ class _Chat:
         prompt = self.task.prompts.prompt(
             Stage.BACKWARD, name, language=self._language, text=self.task.document.text, words=entity.words
         )
-        tokens = self.task.config.final_tokens if name == "final" else self.task.config.locate_tokens
+        tokens = self.task.config.final_tokens if name in ("final", "only") else self.task.config.locate_tokens
         return self._one(entity, Round(number, prompt, Limits(tokens)), last=last)
 
     def start_again(self) -> None:

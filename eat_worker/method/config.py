@@ -16,7 +16,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "forward": ("bound", "free"),
     "alignment": ("constrained", "free", "free+constrained"),
     "matcher": ("char", "official"),
-    "extractor": ("chat",),
+    "extractor": ("chat", "crf", "flan_t5", "token_classification"),
 }
 
 CHAT_STAGES = tuple(str(stage) for stage in Stage if stage not in (Stage.SCORE, Stage.DONE))
@@ -29,7 +29,8 @@ class MethodConfig:
 
     `forward` is bound when the thinking round may only list words of the text (prompt sets that list names) and the
     translation is one line in Latin script, and free as in the paper; `alignment` says whether the backward rounds may
-    only say words of the text. `adapter_stages` are the stages in which the fine-tuned weights are on. The token limits
+    only say words of the text. `extractor` is what names the English entities: the same model (`chat`) or one made for
+    it. `adapter_stages` are the stages in which the fine-tuned weights are on. The token limits
     are per round. A bound answer whose confidence is below `min_confidence` is unsure and aligns nothing.
     """
 

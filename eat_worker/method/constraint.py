@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from eat_worker.method.document import Span
-from eat_worker.method.rounds import Constraint, EnglishConstraint, ListConstraint, SpanConstraint
+from eat_worker.method.rounds import REFUSAL, Constraint, EnglishConstraint, ListConstraint, SpanConstraint
 from eat_worker.method.views import segments
 
-REFUSAL = "NONE"  # of a span
 NO_NAMES = "none"  # of a list
 _LONGEST_NAME = 40  # characters of an English name in a list
 

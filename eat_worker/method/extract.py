@@ -18,9 +18,14 @@ from eat_worker.method.rounds import Ask, Limits, Round, Said, converse
 def ask_extractor(
     english: str, *, config: MethodConfig, prompts: PromptSet, session: str, ask: Ask, said: Said
 ) -> Iterator[RoundOutput]:
-    """The extractor `chat`: the same model, asked in the paper's text format with a few worked examples."""
-    opening = prompts.opening(Stage.EXTRACT)
-    round_ = Round(1, prompts.prompt(Stage.EXTRACT, "final", english=english), Limits(config.extract_tokens))
+    """The one round in which the English entities are named, in the paper's text format.
+
+    The extractor `chat` is the same model, shown a few worked examples; any other reads the sentence and nothing else.
+    """
+    chat = config.extractor == "chat"
+    opening = prompts.opening(Stage.EXTRACT) if chat else ()
+    prompt = prompts.prompt(Stage.EXTRACT, "final" if chat else "text", english=english)
+    round_ = Round(1, prompt, Limits(config.extract_tokens))
     return converse(
         opening,
         [round_],
@@ -30,7 +35,7 @@ def ask_extractor(
         ask=ask,
         said=said,
         shared=len(opening),
-        adapter=str(Stage.EXTRACT) in config.adapter_stages,
+        adapter=chat and str(Stage.EXTRACT) in config.adapter_stages,
     )
 
 

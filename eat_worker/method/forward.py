@@ -47,7 +47,7 @@ def translate(
     spoken = language(lang)
     constraint: dict[str, Constraint] = {}
     if config.forward == "bound":
-        constraint = dict.fromkeys(("translate", "revise", "final"), EnglishConstraint())
+        constraint = dict.fromkeys(("translate", "revise", "final", "only"), EnglishConstraint())
         if prompts.lists_names:
             constraint["think"] = list_of(text, config.tags, characters=spoken.by_characters)
     variables = {"language": spoken.name, "text": text}

@@ -16,11 +16,12 @@ from functools import cache
 from eat_worker.method.document import Stage
 from eat_worker.method.rounds import Message, Prompt
 
+# "only" is the question of a chat that asks nothing before: it has everything that the answer needs.
 ROUND_NAMES: dict[tuple[Stage, int], tuple[str, ...]] = {
-    (Stage.FORWARD, 1): ("final",),
+    (Stage.FORWARD, 1): ("only",),
     (Stage.FORWARD, 3): ("think", "translate", "final"),
     (Stage.FORWARD, 5): ("think", "translate", "check", "revise", "final"),
-    (Stage.BACKWARD, 1): ("final",),
+    (Stage.BACKWARD, 1): ("only",),
     (Stage.BACKWARD, 3): ("locate", "verify", "final"),
     (Stage.BACKWARD, 5): ("locate", "verify", "reconsider", "confirm", "final"),
 }
@@ -87,6 +88,8 @@ _EXTRACT_OPENING = (
     ("user", "Sentence: In 1846 the Ottoman Empire gave the town of Varna to General Reza Pasha."),
     ("assistant", "(LOC, Ottoman Empire) (LOC, Varna) (PER, Reza Pasha)"),
 )
+
+_EXTRACT_TEXT = "{english}"  # what an extractor that is no chat reads
 
 _EXTRACT_PROMPT = "Sentence: {english}"
 
@@ -191,7 +194,9 @@ RESTATED = PromptSet(
         ),
         (Stage.FORWARD, "revise"): "Translate the sentence again, corrected.\nSentence ({language}): {text}",
         (Stage.FORWARD, "final"): _FORWARD_FINAL,
+        (Stage.FORWARD, "only"): _FORWARD_FINAL,
         (Stage.EXTRACT, "final"): _EXTRACT_PROMPT,
+        (Stage.EXTRACT, "text"): _EXTRACT_TEXT,
         (Stage.BACKWARD, "locate"): (
             "Sentence ({language}): {text}\n"
             'How is the English name "{words}" written in {language}, and which words of the sentence are that?'
@@ -208,6 +213,7 @@ RESTATED = PromptSet(
             'Decide which words of the sentence mean "{words}".\nSentence ({language}): {text}'
         ),
         (Stage.BACKWARD, "final"): _FIND,
+        (Stage.BACKWARD, "only"): _FIND,
         (Stage.BACKWARD, "next"): _FIND_NEXT,
         (Stage.BACK_TRANSLATION, "think"): _BACK_THINK,
         (Stage.BACK_TRANSLATION, "translate"): _BACK_TRANSLATE,
@@ -217,6 +223,7 @@ RESTATED = PromptSet(
         ),
         (Stage.BACK_TRANSLATION, "revise"): "Translate the sentence again, corrected.\nEnglish sentence: {english}",
         (Stage.BACK_TRANSLATION, "final"): _BACK_FINAL,
+        (Stage.BACK_TRANSLATION, "only"): _BACK_FINAL,
         (Stage.DIRECT, "final"): "Sentence: {text}",
     },
 )
@@ -264,7 +271,11 @@ OFFICIAL = PromptSet(
         (Stage.FORWARD, "check"): "Check whether your translation leaves out anything of the sentence.",
         (Stage.FORWARD, "revise"): "Translate the sentence again with what you found.",
         (Stage.FORWARD, "final"): "Give only the final translation, without any other words.",
+        (Stage.FORWARD, "only"): (
+            "{language} sentence: {text}\nTranslate it into English. Give only the translation, without any other words."
+        ),
         (Stage.EXTRACT, "final"): _EXTRACT_PROMPT,
+        (Stage.EXTRACT, "text"): _EXTRACT_TEXT,
         (Stage.BACKWARD, "locate"): (
             "English phrase: {words}\n{language} sentence: {text}\n"
             "Translate the phrase into {language} and analyse which phrase of the sentence it could be."
@@ -275,6 +286,10 @@ OFFICIAL = PromptSet(
         (Stage.BACKWARD, "reconsider"): "Think again whether another phrase of the sentence fits better.",
         (Stage.BACKWARD, "confirm"): "Decide on one phrase of the sentence.",
         (Stage.BACKWARD, "final"): "Give only the {language} phrase, without any other words.",
+        (Stage.BACKWARD, "only"): (
+            "English phrase: {words}\n{language} sentence: {text}\n"
+            "Give only the {language} phrase of the sentence, without any other words."
+        ),
         (Stage.BACKWARD, "next"): _FIND_NEXT,
         (Stage.BACK_TRANSLATION, "think"): (
             "English sentence: {english}\n"
@@ -286,6 +301,10 @@ OFFICIAL = PromptSet(
         (Stage.BACK_TRANSLATION, "check"): "Check whether your translation leaves out anything of the sentence.",
         (Stage.BACK_TRANSLATION, "revise"): "Translate the sentence again with what you found.",
         (Stage.BACK_TRANSLATION, "final"): "Give only the final translation, without any other words.",
+        (Stage.BACK_TRANSLATION, "only"): (
+            "English sentence: {english}\n"
+            "Translate it into {language}. Give only the translation, without any other words."
+        ),
         (Stage.DIRECT, "final"): RESTATED.templates[Stage.DIRECT, "final"],
     },
 )

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from eat_worker.method.document import RoundOutput, Stage
+from eat_worker.method.flags import alignment_flags, flags_of, translation_flags
+
+REFUSAL = "NONE"  # the answer where no words of the text are meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +174,17 @@ def converse(
                 adapter=adapter,
                 last=last and position == len(rounds) - 1,
             )
-            output = _recorded(round_, stage, entity, ask(request))
+            output = _recorded(round_, stage, entity, ask(request), final=position == len(rounds) - 1)
         yield output
         messages.append(Message("assistant", output.output))
 
 
-def _recorded(round_: Round, stage: Stage, entity: int, result: RoundResult) -> RoundOutput:
+def _recorded(round_: Round, stage: Stage, entity: int, result: RoundResult, *, final: bool) -> RoundOutput:
+    remarks = [*result.flags, *flags_of(result.text)]
+    if final and stage == Stage.FORWARD:
+        remarks += translation_flags(result.text)
+    elif final and stage == Stage.BACKWARD and result.text.strip(" .") != REFUSAL:
+        remarks += alignment_flags(result.text, round_.prompt.variables["text"])
     return RoundOutput(
         stage=stage,
         entity=entity,
@@ -191,5 +199,5 @@ def _recorded(round_: Round, stage: Stage, entity: int, result: RoundResult) -> 
         finish_reason=result.finish_reason,
         batch_size=result.batch_size,
         logprob=result.logprob,
-        flags=result.flags,
+        flags=tuple(dict.fromkeys(remarks)),
     )

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from eat_worker.method.constraint import (
     NO_NAMES,
-    REFUSAL,
     Automaton,
     Graph,
     gbnf,
@@ -21,7 +20,7 @@ from eat_worker.method.constraint import (
     units_of,
 )
 from eat_worker.method.document import Span
-from eat_worker.method.rounds import Constraint, EnglishConstraint, ListConstraint, SpanConstraint
+from eat_worker.method.rounds import REFUSAL, Constraint, EnglishConstraint, ListConstraint, SpanConstraint
 
 NAME_BEGINNERS = "\"'“„«「『《(（"
 TEXTS = st.lists(

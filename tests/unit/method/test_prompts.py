@@ -35,7 +35,14 @@ def test_sets_go_by_their_names() -> None:
 def test_every_number_of_rounds_has_so_many_names_and_ends_in_the_final(stage: Stage, rounds: int) -> None:
     names = ROUND_NAMES[stage, rounds]
     assert len(set(names)) == rounds
-    assert names[-1] == "final"
+    assert names[-1] == ("final" if rounds > 1 else "only")
+
+
+@BOTH
+def test_the_only_question_of_a_chat_has_all_that_the_answer_needs(prompts: PromptSet) -> None:
+    needed = {Stage.FORWARD: ("{text}",), Stage.BACKWARD: ("{text}", "{words}"), Stage.BACK_TRANSLATION: ("{english}",)}
+    for stage, variables in needed.items():
+        assert all(variable in prompts.templates[stage, "only"] for variable in variables)
 
 
 @BOTH
