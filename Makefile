@@ -53,5 +53,5 @@ $(VENV)/.local: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "== installing eat_worker with everything its tests need, exact versions from constraints.txt"
-	@$(BIN)/python -m pip install --quiet --progress-bar on -e '.[local,postgres,dev]'
+	@$(BIN)/python -m pip install --quiet --progress-bar on -e '.[local,postgres,train,otel,dev]'
 	@touch $@ $(VENV)/.local

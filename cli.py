@@ -2,6 +2,6 @@
 
 import sys
 
-from eat_worker.cli import main
+from eat_worker.__main__ import main
 
 sys.exit(main())

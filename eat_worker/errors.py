@@ -11,9 +11,13 @@ EatError                    1   anything below
 ├── StoreUnavailable       69   the database does not answer (retryable)
 │   └── DiskFull           69   the database cannot grow (retryable)
 ├── BrokerUnavailable      69   the broker does not answer (retryable)
+├── SiteUnavailable        69   a public site does not answer, or asks to come back later (retryable)
 ├── EngineError             1   a model could not answer
 │   ├── EngineUnavailable  69   the model server does not answer (retryable)
-│   └── TooLong             1   the text does not fit the model's context
+│   ├── EngineBroken       70   the process's model is lost, every later call would fail (retryable, elsewhere)
+│   ├── TooLong             1   the text does not fit the model's context
+│   ├── TooLarge            1   one chat alone does not fit the device's memory
+│   └── NumericFault        1   the model's logits are not numbers
 └── LeaseLost               1   another worker owns the document now
 
 A message says where, what, and what to do: "the database is at 0003, this eat needs 0005; run: eat db upgrade".
@@ -96,6 +100,14 @@ class BrokerUnavailable(EatError):
     code = "broker_unavailable"
 
 
+class SiteUnavailable(EatError):
+    """A public site does not answer, or asks to come back later; what it has answered is kept."""
+
+    exit_code = 69
+    retryable = True
+    code = "site_unavailable"
+
+
 class EngineError(EatError):
     """A model could not answer."""
 
@@ -114,6 +126,26 @@ class TooLong(EngineError):
     """The text does not fit the model's context; it is never cut in silence."""
 
     code = "too_long"
+
+
+class EngineBroken(EngineError):
+    """The process's model is lost (a CUDA error): commit nothing, give the documents back, end the process."""
+
+    exit_code = 70
+    retryable = True
+    code = "engine_broken"
+
+
+class TooLarge(EngineError):
+    """One chat alone does not fit the device's memory; in a smaller batch it will not either."""
+
+    code = "too_large"
+
+
+class NumericFault(EngineError):
+    """The model's logits are NaN or infinite for this chat, also when it runs alone."""
+
+    code = "numeric_fault"
 
 
 class LeaseLost(EatError):

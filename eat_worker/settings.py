@@ -17,19 +17,42 @@ from eat_worker.cpus import available_cpus
 from eat_worker.errors import ConfigurationError
 from eat_worker.method.config import MethodConfig
 from eat_worker.setting_types import KINDS, convert
-from eat_worker.urls import check_broker_url, check_database_url, passwords_in, redact_url
+from eat_worker.urls import (
+    check_broker_url,
+    check_database_url,
+    check_endpoint_url,
+    passwords_in,
+    redact_url,
+    split_address,
+)
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "engine": ("llamacpp", "endpoint", "scripted"),
+    "engine": ("llamacpp", "qwen", "endpoint", "scripted"),
+    "quantisation": ("nf4", "none"),
     "endpoint_grammar": ("none", "llama", "vllm"),
     "log_level": ("debug", "info", "warning", "error"),
     "log_format": ("text", "json"),
 }
-URLS = ("database_url", "broker_url", "endpoint_url")
+# Where `slots` is 0. A CPU is busy with few chats; GPUs and model servers want many.
+SLOTS = {"llamacpp": 4, "qwen": 32, "endpoint": 32, "scripted": 4}
+URLS = ("database_url", "broker_url", "endpoint_url", "hub_url")
 # These options belong to single commands, not to the settings, and have variables all the same.
 COMMAND_VARIABLES = frozenset(
     f"EAT_{name}"
-    for name in ("LANG", "DATASET", "RUN", "FORMAT", "LIMIT", "TAG_MAP", "STRICT_BIO", "QUIET", "DEBUG", "JSON", "NAME")
+    for name in (
+        "LANG",
+        "DATASET",
+        "RUN",
+        "FORMAT",
+        "LIMIT",
+        "TAG_MAP",
+        "STRICT_BIO",
+        "QUIET",
+        "DEBUG",
+        "JSON",
+        "NAME",
+        "PRIORITY",
+    )
 )
 _METHOD = MethodConfig()
 
@@ -40,13 +63,22 @@ class Settings:
 
     state: folder of the embedded database, broker, logs and quarantine. database_url: "" = SQLite in `state`.
     broker_url: "" = embedded server, "none" = no broker, else redis, rediss, amqp, amqps or redis+socket.
-    insecure: accept a remote broker or database without TLS and password. model: catalog name or path of a GGUF.
-    adapter: path of a LoRA, or on an endpoint the model's name with it; "" = none. script: file of the scripted engine.
+    insecure: accept another machine's broker, database or chat server without TLS and password.
+    model: catalog name, path of a GGUF (llamacpp) or folder of safetensors (qwen). adapter: LoRA as GGUF (llamacpp), as
+    peft folder (qwen), or the model's name with it (endpoint); "" = none. allow_mixed: use an adapter whose card does not
+    say that it belongs to the model, and record that. device, quantisation, deterministic (one chat at a time, equal
+    answers whatever runs beside): of the qwen engine. script: file of the scripted engine.
+    extractor_model: file or folder of the extractor; "" = the CRF that comes along.
     endpoint_grammar: how the model server takes constraints, llama, vllm or none. endpoint_timeout: seconds per answer.
-    hub_url: "" = the hub the catalog names. threads: of the engine, 0 = the CPUs given. slots: chats it runs at once.
+    hub_url: "" = the hub the catalog names. threads: of the engine, 0 = the CPUs given. slots: chats it runs at once, 0 = as
+    many as suit the engine (`SLOTS`).
     context: tokens per slot. lease_seconds: how long a silent worker keeps a document. window: hints published ahead.
+    drain_seconds: how long a worker that was asked to stop may take for rounds under way. stuck_seconds: how long an
+    engine of this process may answer nothing while it is asked.
     max_faults: errors of its own a document may meet before it fails for good; a dead worker is none of them.
-    concurrency: documents a worker has in hand, 0 = 2 x slots. The method's settings are explained in `method.config`.
+    concurrency: documents a worker has in hand, 0 = 2 x slots. health_address: host:port of a worker's health pages and
+    metrics, port 0 = any free one, "none" = no pages. message_key_file: "" = messages are not signed.
+    The method's settings are explained in `method.config`.
     """
 
     state: Path = Path(".eat")
@@ -58,6 +90,10 @@ class Settings:
     engine: str = "llamacpp"
     model: str = "qwen2.5-coder-1.5b-instruct-q4_k_m"
     adapter: str = ""
+    allow_mixed: bool = False
+    device: str = "auto"
+    quantisation: str = "nf4"
+    deterministic: bool = False
     endpoint_url: str = field(default="", repr=False)
     endpoint_model: str = ""
     endpoint_key_file: str = ""
@@ -65,9 +101,9 @@ class Settings:
     endpoint_timeout: float = 300.0
     script: str = ""
     models_dir: Path = Path("~/.cache/eat_worker/models")
-    hub_url: str = ""
+    hub_url: str = field(default="", repr=False)
     threads: int = 0
-    slots: int = 4
+    slots: int = 0
     context: int = 4096
     method: str = _METHOD.method
     prompts: str = _METHOD.prompts
@@ -76,6 +112,7 @@ class Settings:
     alignment: str = _METHOD.alignment
     matcher: str = _METHOD.matcher
     extractor: str = _METHOD.extractor
+    extractor_model: str = ""
     back_translation: bool = _METHOD.back_translation
     adapter_stages: tuple[str, ...] = _METHOD.adapter_stages
     tags: tuple[str, ...] = _METHOD.tags
@@ -86,11 +123,15 @@ class Settings:
     final_tokens: int = _METHOD.final_tokens
     min_confidence: float = _METHOD.min_confidence
     lease_seconds: float = 60.0
+    drain_seconds: float = 600.0
+    stuck_seconds: float = 600.0
     window: int = 256
     max_faults: int = 3
     concurrency: int = 0
     log_level: str = "info"
     log_format: str = "text"
+    health_address: str = "127.0.0.1:0"
+    message_key_file: str = ""
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -104,9 +145,14 @@ class Settings:
         return self.threads or available_cpus()
 
     @property
+    def chats_at_once(self) -> int:
+        """Chats the engine runs at once: as set, else what suits the engine."""
+        return self.slots or SLOTS[self.engine]
+
+    @property
     def documents_at_once(self) -> int:
         """Documents one worker has in hand: twice the slots keeps the engine busy while results are written."""
-        return self.concurrency or 2 * self.slots
+        return self.concurrency or 2 * self.chats_at_once
 
     @property
     def method_config(self) -> MethodConfig:
@@ -242,7 +288,8 @@ def _resolve_paths(values: dict[str, Any], directory: Path, environ: Mapping[str
     values.setdefault("state", Path(".eat"))
     values["state"] = _absolute(values["state"], directory, home)
     values["models_dir"] = _absolute(values["models_dir"], directory, home)
-    files = ("script", "endpoint_key_file", *(("adapter",) if values.get("engine") != "endpoint" else ()))
+    adapter = ("adapter",) if values.get("engine") != "endpoint" else ()
+    files = ("script", "endpoint_key_file", "message_key_file", *adapter)
     for name in files:
         if values.get(name):
             values[name] = str(_absolute(Path(values[name]), directory, home))
@@ -264,7 +311,7 @@ def _absolute(path: Path, directory: Path, home: Path) -> Path:
 
 
 _AT_LEAST = {
-    "slots": 1,
+    "slots": 0,
     "context": 256,
     "window": 1,
     "max_faults": 1,
@@ -281,9 +328,12 @@ def _check(settings: Settings) -> None:
     for name, least in _AT_LEAST.items():
         if getattr(settings, name) < least:
             raise ConfigurationError(f"{name} = {getattr(settings, name)} is below {least}")
-    for name in ("lease_seconds", "endpoint_timeout"):
+    for name in ("lease_seconds", "drain_seconds", "stuck_seconds", "endpoint_timeout"):
         if not 1 <= getattr(settings, name) <= 86_400:
             raise ConfigurationError(f"{name} = {getattr(settings, name)} is not between 1 and 86400 seconds")
     settings.method_config  # noqa: B018  # refuses a value outside the method's choices
     check_broker_url(settings.broker_url, insecure=settings.insecure)
     check_database_url(settings.database_url, insecure=settings.insecure)
+    check_endpoint_url(settings.endpoint_url, key=bool(settings.endpoint_key_file), insecure=settings.insecure)
+    if settings.health_address not in ("", "none"):
+        split_address(settings.health_address)

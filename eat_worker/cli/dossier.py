@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from eat_worker.cli.terminal import duration, number, placed, table
@@ -129,9 +130,7 @@ class Page:
         spec = self._dossier.run.spec
         if self._dossier.attempts:
             self._heading("attempts")
-            columns = {"stage": "left", "attempt": "right", "worker": "left", "began": "left", "took": "right"}
-            columns |= {"outcome": "left", "error": "left"}
-            self._table(columns, [_attempt(one) for one in self._dossier.attempts])
+            self._console.print(attempts_table(self._dossier.attempts, terminal=self._console.is_terminal))
         self._heading("model")
         self._line("fingerprint", spec.fingerprint)
         for name, value in spec.model.items():
@@ -168,6 +167,13 @@ def _score_lines(scores: Scores) -> Iterator[tuple[str, str]]:
         yield "BLEU", f"{scores.bleu:.1f} ({scores.bleu_signature})"
     if scores.entropy_loss is not None:
         yield "entropy loss (L_e)", f"{scores.entropy_loss:.3f}"
+
+
+def attempts_table(attempts: Sequence[Attempt], *, terminal: bool) -> Table:
+    """One row per lease: who, when, for how long, and how it ended."""
+    columns = {"stage": "left", "attempt": "right", "worker": "left", "began": "left", "took": "right"}
+    columns |= {"outcome": "left", "error": "left"}
+    return table(columns, [_attempt(one) for one in attempts], terminal=terminal)
 
 
 def _attempt(one: Attempt) -> list[str]:

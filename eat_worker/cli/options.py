@@ -71,9 +71,15 @@ common_options = together(
 )
 
 engine_options = together(
-    setting("engine", "What answers: llama.cpp here, a chat server, or a script."),
-    setting("model", "Catalog name or path of a GGUF file; `eat model list`.", metavar="NAME"),
-    setting("adapter", "LoRA adapter (GGUF), or its name on the endpoint, for adapter_stages.", metavar="FILE"),
+    setting("engine", "What answers: llama.cpp, Qwen by transformers, a chat server, or a script."),
+    setting("model", "Catalog name, GGUF file or folder of weights; `eat model list`.", metavar="NAME"),
+    setting("adapter", "LoRA adapter (GGUF or folder), or its name on the endpoint.", metavar="PATH"),
+    setting("allow_mixed", "Use an adapter that does not say it belongs to the model, and record that."),
+    setting("device", "Where the qwen engine computes: auto, cpu, cuda, cuda:1.", metavar="DEVICE"),
+    setting("quantisation", "Weights of the qwen engine: 4-bit (nf4) or as they are."),
+    setting("deterministic", "Let the qwen engine answer one chat at a time: slow, always the same words."),
+    setting("extractor", "What finds the entities of the English translation."),
+    setting("extractor_model", "File or folder of the extractor; empty is the CRF that comes along.", metavar="PATH"),
     setting("script", "Answers of the scripted engine.", metavar="FILE"),
     setting("endpoint_url", "Base URL of an OpenAI-style chat server.", metavar="URL"),
     setting("endpoint_model", "The model's name on that server.", metavar="NAME"),
@@ -82,7 +88,7 @@ engine_options = together(
     setting("endpoint_timeout", "Seconds that server may take for one answer.", metavar="S"),
     setting("models_dir", "Where weights are kept.", metavar="DIR"),
     setting("threads", "Threads of the engine; 0 is the CPUs given to this process.", metavar="N"),
-    setting("slots", "Chats the engine runs at once.", metavar="N"),
+    setting("slots", "Chats the engine runs at once; 0 is what suits the engine.", metavar="N"),
     setting("context", "Tokens per slot.", metavar="N"),
 )
 
@@ -93,7 +99,6 @@ method_options = together(
     setting("forward", "Whether forward rounds are bound: names from the text, English in Latin script."),
     setting("alignment", "How an English entity finds its words in the text."),
     setting("matcher", "How an answer becomes a span of the text."),
-    setting("extractor", "What finds the entities of the English translation."),
     setting("back_translation", "Translate back the whole sentence, for BLEU and the entropy loss."),
     setting("adapter_stages", "Stages with the adapter on.", metavar="STAGES"),
     setting("tags", "Tags to annotate.", metavar="TAGS"),
@@ -101,9 +106,13 @@ method_options = together(
 
 worker_options = together(
     setting("lease_seconds", "A worker silent for so long loses its documents.", metavar="S"),
+    setting("drain_seconds", "Asked to stop, a worker gives back after so long what is still under way.", metavar="S"),
+    setting("stuck_seconds", "A worker whose engine answers nothing for so long ends with 70.", metavar="S"),
     setting("window", "Documents announced to the broker ahead.", metavar="N"),
     setting("max_faults", "Errors a document may cause before it counts as failed.", metavar="N"),
     setting("concurrency", "Documents a worker has in hand; 0 is twice the slots.", metavar="N"),
+    setting("health_address", "Where a worker shows health and metrics, or none; port 0 is any.", metavar="HOST:PORT"),
+    setting("message_key_file", "File with the key that signs messages; the same for all workers.", metavar="FILE"),
 )
 
 corpus_options = together(
@@ -135,6 +144,10 @@ class CorpusOptions(TypedDict):
     strict_bio: bool
 
 
+PRIORITIES = click.IntRange(-1000, 1000)
+priority = variable(
+    "--priority", type=PRIORITIES, metavar="N", help="Runs of higher priority come first; new ones have 0."
+)
 run_name = variable("--run", "run", metavar="NAME", help="Name of the run; default: file, language, settings hash.")
 
 

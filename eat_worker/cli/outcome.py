@@ -1,7 +1,7 @@
 """How a command ends: the one place that turns an error into a message and an exit code.
 
 0 ok, 1 error, 2 usage, 3 finished with failed or rejected items, 4 not found, 69 broker, database or model server
-unavailable, 78 configuration, 124 waited too long, 130 Ctrl-C.
+unavailable, 70 the engine broke, 78 configuration, 124 waited too long, 130 Ctrl-C.
 """
 
 from __future__ import annotations

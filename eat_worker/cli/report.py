@@ -31,6 +31,8 @@ def command(call: Call, dataset: str | None, run: str | None, lang: str | None, 
     found = report(call.settings, dataset=dataset, run=run, lang=lang)
     if call.as_json:
         call.emit(found.to_json())
+    elif not found.rows:
+        call.tell("no runs yet; start one: eat run FILE --lang LANG")
     elif call.quiet:
         click.echo("\n".join(dict.fromkeys(row.run for row in found.rows)))
     elif form == "csv":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
@@ -14,6 +14,7 @@ from eat_worker.cli.options import (
     corpus_options,
     engine_options,
     method_options,
+    priority,
     run_name,
     worker_options,
 )
@@ -22,6 +23,7 @@ from eat_worker.cli.submission import submitted, tell_submitted
 from eat_worker.errors import NotFound
 
 if TYPE_CHECKING:
+    from eat_worker.runs.progress import RunProgress
     from eat_worker.runs.reporting import Report
     from eat_worker.runs.submitting import Submitted
 
@@ -30,10 +32,11 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @corpus_options
 @run_name
+@priority
 @method_options
 @engine_options
 @worker_options
-def command(call: Call, file: Path, *, run: str | None, **corpus: Unpack[CorpusOptions]) -> None:
+def command(call: Call, file: Path, *, run: str | None, priority: int | None, **corpus: Unpack[CorpusOptions]) -> None:
     """Submit FILE, work on it with a worker of its own until nothing is left, and show the results.
 
     Stopped in any way, the same command goes on: no round that is stored is asked again. With --json: {"run",
@@ -41,19 +44,20 @@ def command(call: Call, file: Path, *, run: str | None, **corpus: Unpack[CorpusO
     """
     log_file = call.settings.state / "logs" / "eat.log"
     call.log_to(log_file)
-    done = submitted(call, file, run=run, **corpus)
+    done = submitted(call, file, run=run, priority=priority, **corpus)
     tell_submitted(call, done)
     call.tell(f"run {done.run}: {done.new} new, {done.already} already there")
     finished = _finish(call, done.run)
-    report = _report(call, done.run)
+    documents, failures = (dict(finished.documents), dict(finished.failures)) if finished else ({}, {})
+    report = _report(call, done.run) if finished else None
     written = _written(call, done, log_file)
     if call.as_json:
         call.emit(
             {
                 "run": done.run,
                 "submitted": done.to_json(),
-                "documents": dict(finished.documents),
-                "failures": dict(finished.failures),
+                "documents": documents,
+                "failures": failures,
                 "report": report.to_json() if report else None,
                 "written": written,
             }
@@ -62,26 +66,35 @@ def command(call: Call, file: Path, *, run: str | None, **corpus: Unpack[CorpusO
         click.echo(done.run)
     else:
         _show(call, report, written)
-    failed = finished.documents.get("failed", 0)
+    failed = documents.get("failed", 0)
     if failed:
-        reasons = ", ".join(f"{count} {code}" for code, count in finished.failures.items())
+        reasons = ", ".join(f"{count} {code}" for code, count in failures.items())
         call.tell(f"{failed} documents failed ({reasons}); eat show DOCUMENT says why")
     if failed or done.rejected:
         click.get_current_context().exit(PARTLY)
 
 
-def _finish(call: Call, run: str) -> Any:
-    """Work until every document of the run has ended, under a progress bar."""
+def _finish(call: Call, run: str) -> RunProgress | None:
+    """Work until every document of the run has ended, under a progress bar; None when no record made a run."""
     from eat_worker.cli.progress import Progress
     from eat_worker.runs.progress import status
-    from eat_worker.runs.working import finish
+    from eat_worker.runs.working import ahead, finish
 
-    before = status(call.settings, run)[0]
+    before = next((one for one in status(call.settings) if one.run == run), None)
+    if before is None:
+        call.tell("no run was made: every record was refused")
+        return None
     if before.ended == before.total:
         call.tell("nothing is left to do")
         return before
+    if before.state == "paused":
+        call.tell(f"run {run} is paused; to go on: eat resume {run}")
+        return before
+    first = ahead(call.settings, run)
+    if first.documents:
+        call.tell(f"first come {first.documents} documents of runs before it: {', '.join(first.runs)}")
     with Progress("annotating", silent=call.quiet or call.as_json) as progress:
-        progress.update(before.ended, before.total, "(loading the model)")
+        progress.update(before.ended, before.total + first.documents, "(loading the model)")
         return finish(call.settings, run, on_progress=progress.update)
 
 

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -41,8 +41,9 @@ def command(call: Call, run: str | None, watch: bool) -> None:
     """Show documents by status for every run, or for RUN.
 
     With --json: {"runs": [{"run", "state", "documents": {"queued": n, "running": n, "done": n, "skipped": n,
-    "failed": n, "cancelled": n}, "failures": {code: n}, "documents_per_second", "seconds_left", ...}]}; with --watch
-    one such document per line.
+    "failed": n, "cancelled": n}, "failures": {code: n}, "documents_per_second", "seconds_left", ...}], "backlog":
+    {"queued", "running", "dead_letters", "oldest_age_seconds", "seconds"}}; the backlog is that of all open runs, in
+    documents and in estimated seconds of the engine. With --watch one such document per line.
     """
     from eat_worker.runs.progress import status
 
@@ -54,7 +55,7 @@ def command(call: Call, run: str | None, watch: bool) -> None:
 
 def _print(call: Call, runs: Sequence[RunProgress]) -> None:
     if call.as_json:
-        call.emit({"runs": [one.to_json() for one in runs]})
+        call.emit(_document(call, runs))
     elif call.quiet:
         click.echo("".join(f"{one.run}\n" for one in runs), nl=False)
     elif not runs:
@@ -62,6 +63,12 @@ def _print(call: Call, runs: Sequence[RunProgress]) -> None:
     else:
         output = call.console()
         output.print(_table(runs, terminal=output.is_terminal))
+
+
+def _document(call: Call, runs: Sequence[RunProgress]) -> dict[str, Any]:
+    from eat_worker.runs.progress import backlog
+
+    return {"runs": [one.to_json() for one in runs], "backlog": backlog(call.settings)}
 
 
 def _table(runs: Sequence[RunProgress], *, terminal: bool) -> Table:
@@ -91,7 +98,7 @@ def _watch(call: Call, run: str | None) -> None:
         return
     while True:
         runs = status(call.settings, run)
-        click.echo(json.dumps({"runs": [one.to_json() for one in runs]}) if call.as_json else _lines(runs))
+        click.echo(json.dumps(_document(call, runs)) if call.as_json else _lines(runs))
         sys.stdout.flush()
         if _finished(runs):
             return

@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from eat_worker.runs.submitting import Submitted
 
 
-def submitted(call: Call, file: Path, *, run: str | None, **corpus: Unpack[CorpusOptions]) -> Submitted:
+def submitted(
+    call: Call, file: Path, *, run: str | None, priority: int | None, **corpus: Unpack[CorpusOptions]
+) -> Submitted:
     """Submit the file, showing how many records were read."""
     from eat_worker.cli.progress import Progress
     from eat_worker.runs.submitting import submit
 
     with Progress("reading", silent=call.quiet or call.as_json, unit="records") as progress:
-        return submit(call.settings, file, name=run, on_progress=progress.update, **corpus)
+        return submit(call.settings, file, name=run, priority=priority, on_progress=progress.update, **corpus)
 
 
 def tell_submitted(call: Call, done: Submitted) -> None:

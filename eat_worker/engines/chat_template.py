@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -25,6 +26,19 @@ _HOLE = "\ue000{}\ue001"  # private-use characters no chat template writes
 _MARK = re.compile(r"<[^<>\s]{1,60}>|\[/?[A-Z_]{2,30}\]")
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A chat as token ids, up to the opening of the next answer.
+
+    `shared`: how many ids come before the content of the first message that is the chat's own. `answers`: where the
+    assistant's own answers begin and end, those in the shared messages left out.
+    """
+
+    ids: list[int]
+    shared: int
+    answers: tuple[tuple[int, int], ...]
+
+
 class ChatTemplate:
     """The chat template and tokenizer of one loaded model. Safe to call from many threads."""
 
@@ -34,21 +48,23 @@ class ChatTemplate:
         self._tokenise = lru_cache(4096)(self._ask_tokens)
         self._pieces = lru_cache(256)(self._render)
 
-    def encode(self, messages: Sequence[Message], shared: int) -> tuple[list[int], int]:
-        """Token ids of a chat up to the opening of the next answer, and how many of them come before the content of
-        message number `shared` (0 when `shared` is 0).
+    def encode(self, messages: Sequence[Message], shared: int) -> Encoded:
+        """The chat, whose first `shared` messages are not its own.
 
         Raises ConfigurationError when the template has no place for such a chat.
         """
         pieces = self._pieces(tuple(message.role for message in messages))
         ids = list(pieces[0])
-        beginning = 0
+        beginning, answers = 0, []
         for at, message in enumerate(messages):
             if 0 < shared == at:
                 beginning = len(ids)
+            begin = len(ids)
             ids += self._plain(message.content)
+            if message.role == "assistant" and at >= shared:
+                answers.append((begin, len(ids)))
             ids += pieces[at + 1]
-        return ids, beginning
+        return Encoded(ids, beginning, tuple(answers))
 
     def _render(self, roles: tuple[str, ...]) -> list[tuple[int, ...]]:
         """The template's own tokens: before the first content, between contents, after the last."""

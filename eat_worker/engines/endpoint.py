@@ -6,12 +6,14 @@ text are broken up here, and the record says so.
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -26,6 +28,7 @@ from eat_worker.urls import HIDDEN, redact_url
 RETRIES = 5
 FIRST_PAUSE = 0.5  # seconds; doubled each time, each pause drawn between 0 and that
 LONGEST_PAUSE = 20.0
+QUOTE = 8  # characters in a row by which a reply quotes the prompt
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 # Beginnings of what the chat templates in use write around turns and tools: ChatML and Llama 3 (<|...|>), DeepSeek
 # (fullwidth bars), Gemma, Llama 2 and Mistral.
@@ -79,7 +82,7 @@ class Endpoint:
         """The server's greedy answer. Raises TooLong, ConfigurationError, EngineError or EngineUnavailable."""
         with self._gate.passing():
             body, neutralised = self._body(request)
-            reply, seconds = self._post(body)
+            reply, seconds = self._post(body, tuple(request.variables.values()))
             return _result(reply, seconds, ("control_tokens_neutralised",) if neutralised else ())
 
     def close(self) -> None:
@@ -110,8 +113,11 @@ class Endpoint:
             raise ConfigurationError("this endpoint is not set up to bind answers to the text; set endpoint_grammar")
         return {"grammar": grammar} if self._grammar == "llama" else {"structured_outputs": {"grammar": grammar}}
 
-    def _post(self, body: dict[str, Any]) -> tuple[dict[str, Any], float]:
-        """The server's answer and the seconds it took, tried again while it is busy or away."""
+    def _post(self, body: dict[str, Any], words: Sequence[str]) -> tuple[dict[str, Any], float]:
+        """The server's answer and the seconds it took, tried again while it is busy or away.
+
+        `words` are those of the corpus and the model, which no error may quote.
+        """
         pause, trouble, asked = FIRST_PAUSE, "", 0.0
         for attempt in range(RETRIES):
             if attempt:
@@ -132,12 +138,12 @@ class Endpoint:
             except (httpx.HTTPError, ValueError) as error:  # ValueError: the text has half a character in it
                 raise EngineError(f"the request cannot be sent: {type(error).__name__}: {error}") from error
             if reply.status_code not in _BUSY:
-                return self._read(reply), seconds
-            trouble, asked = self._quoted(reply), _asked_to_wait(reply)
+                return self._read(reply, words), seconds
+            trouble, asked = self._quoted(reply, words), _asked_to_wait(reply)
         raise EngineUnavailable(f"the model server {self._shown} does not answer: {trouble}")
 
-    def _read(self, reply: httpx.Response) -> dict[str, Any]:
-        said = self._quoted(reply)
+    def _read(self, reply: httpx.Response, words: Sequence[str]) -> dict[str, Any]:
+        said = self._quoted(reply, words)
         if reply.is_success:
             try:
                 return dict(reply.json())
@@ -152,9 +158,10 @@ class Endpoint:
                 raise ConfigurationError(f"check endpoint_url and endpoint_model: {self._shown} says {said}")
         raise EngineError(f"the model server refused the request: {said}")
 
-    def _quoted(self, reply: httpx.Response) -> str:
+    def _quoted(self, reply: httpx.Response, words: Sequence[str]) -> str:
         text = reply.text.replace(self._key, HIDDEN) if self._key else reply.text
-        return f"{reply.status_code} {text[:200]}"
+        text = text[:200]
+        return f"{reply.status_code} {'(the reply quotes the prompt)' if _quotes(text, words) else text}"
 
 
 def _base(url: str) -> httpx.URL:
@@ -166,6 +173,14 @@ def _base(url: str) -> httpx.URL:
     if base.scheme not in ("http", "https") or not base.host:
         raise ConfigurationError(f"endpoint_url = {redact_url(url)} does not begin with http:// or https://")
     return base.copy_with(path=base.path.rstrip("/").removesuffix("/v1"))
+
+
+def _quotes(reply: str, words: Sequence[str]) -> bool:
+    """Whether a reply has a piece of the words in it, as they are or as JSON escapes them."""
+    with suppress(ValueError):
+        reply += json.dumps(json.loads(reply), ensure_ascii=False)
+    pieces = {reply[start : start + QUOTE] for start in range(len(reply) - QUOTE + 1)}
+    return any(piece in text for text in words for piece in pieces)
 
 
 def _bearer(key: str) -> Callable[[httpx.Request], httpx.Request]:

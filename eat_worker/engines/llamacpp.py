@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 
-from eat_worker.engines.chat_template import ChatTemplate
+from eat_worker.engines.chat_template import ChatTemplate, Encoded
 from eat_worker.engines.engine import EngineInfo
 from eat_worker.engines.gate import Gate
 from eat_worker.engines.scratch import Scratch
@@ -32,9 +32,6 @@ log = logging.getLogger(__name__)
 
 _THREADS = 256  # of `submit`: chats that wait for a slot must not keep out the one whose slot it is
 _WORTH_SAVING = 48  # tokens; a shorter shared beginning is computed faster than it is restored
-# Tokens of a prompt computed in one go: from 64 on llama.cpp's attention sums in another order, and an answer would
-# depend on how much of its prompt the slot happened to hold. Enough for Q4_1 weights, not for Q4_K: docs/benchmarks.md.
-_AT_ONCE = 60
 _KEPT = 32  # files of shared beginnings, tens of kilobytes per token
 
 
@@ -74,15 +71,15 @@ class LlamaCpp:
     def ask(self, request: Request) -> RoundResult:
         """The greedy answer. Raises TooLong when prompt and answer do not fit the context, EngineError otherwise."""
         with self._gate.passing():
-            ids, shared = self._template.encode(request.messages, request.shared)
-            if len(ids) + request.limits.max_new_tokens > self._context:
+            chat = self._template.encode(request.messages, request.shared)
+            if len(chat.ids) + request.limits.max_new_tokens > self._context:
                 raise TooLong(
-                    f"{len(ids)} prompt tokens and {request.limits.max_new_tokens} for the answer do not fit "
+                    f"{len(chat.ids)} prompt tokens and {request.limits.max_new_tokens} for the answer do not fit "
                     f"the context of {self._context}"
                 )
             adapter = request.adapter and self._has_adapter
-            with self._slots.borrow(request.session, ids, adapter, last=request.last) as slot:
-                return self._complete(slot, ids, shared, request, adapter)
+            with self._slots.borrow(request.session, chat.ids, adapter, last=request.last) as slot:
+                return self._complete(slot, chat, request, adapter)
 
     def close(self) -> None:
         """Stop the server and remove its files; requests under way are answered first."""
@@ -92,22 +89,22 @@ class LlamaCpp:
             del self._server
             self._scratch.close()
 
-    def _complete(self, slot: Slot, ids: list[int], shared: int, request: Request, adapter: bool) -> RoundResult:
+    def _complete(self, slot: Slot, chat: Encoded, request: Request, adapter: bool) -> RoundResult:
         grammar = {} if request.constraint is None else {"grammar": gbnf(request.constraint)}
         batch = self._slots.busy()
         started = time.monotonic()
-        computed = self._warm(slot, ids[:shared], adapter)
-        reply = self._run(slot, ids, adapter, max_tokens=request.limits.max_new_tokens, logprobs=1, **grammar)
+        computed = self._warm(slot, chat.ids[: chat.shared], adapter) + self._reread(slot, chat, adapter)
+        reply = self._run(slot, chat.ids, adapter, max_tokens=request.limits.max_new_tokens, logprobs=1, **grammar)
         seconds = time.monotonic() - started
         choice, timings = reply["choices"][0], reply["timings"]
         spoken = (choice.get("logprobs") or {}).get("content") or []
         # The last token of an answer was chosen and not read any more.
-        slot.held = [*ids, *(token["id"] for token in spoken[:-1])]
+        slot.held = [*chat.ids, *(token["id"] for token in spoken[:-1])]
         cut = choice["finish_reason"] == "length"
         return RoundResult(
             # An answer may be cut within a character.
             text=choice["text"].rstrip("\ufffd") if cut else choice["text"],
-            prompt_tokens=len(ids),
+            prompt_tokens=len(chat.ids),
             cached_tokens=max(0, int(timings["cache_n"]) - computed),
             generated_tokens=int(timings["predicted_n"]),
             seconds=seconds,
@@ -147,6 +144,22 @@ class LlamaCpp:
                 self._run(slot, shared[:1], adapter, max_tokens=0)
             self._file_action(slot, "restore", name)
             return 0
+
+    def _reread(self, slot: Slot, chat: Encoded, adapter: bool) -> int:
+        """Put answers given before into a slot that does not hold them; how many tokens were computed for it.
+
+        They are read token by token, as they were written: one token alone and many at once are summed in another
+        order, and a chat that is taken up again after a crash would say other words than one that was not disturbed.
+        """
+        held = known = max(slot.shares(chat.ids, adapter), chat.shared)
+        for begin, end in chat.answers:
+            if held < begin < end:
+                self._run(slot, chat.ids[:begin], adapter, max_tokens=0)
+                held = begin
+            while held < end:
+                held += 1
+                self._run(slot, chat.ids[:held], adapter, max_tokens=0)
+        return held - known
 
     def _file_action(self, slot: Slot, action: str, name: str) -> None:
         """Save or restore; a model whose state cannot be kept so is computed anew in every slot from then on."""
@@ -189,7 +202,10 @@ def _start(model: Path, adapter: Path | None, *, threads: int, slots: int, conte
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
     params.n_parallel, params.n_ctx = slots, slots * context
-    params.n_ubatch = _AT_ONCE
+    # Equal prompts give equal answers, whatever runs beside them and however much a slot held: repacked weights and
+    # flash attention sum in an order that depends on how many tokens are computed at once. docs/benchmarks.md.
+    params.no_extra_bufts = True
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.slot_save_path = f"{folder}/"
     params.slot_prompt_similarity = 0.0
     params.cache_ram_mib = 0  # slots are chosen here; a second cache would hold the same states again

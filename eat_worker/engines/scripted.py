@@ -3,10 +3,10 @@
 The script is JSONL. A line with `text` says what the sentence is in English, which entities it has and where:
     {"text": "...", "english": "...", "entities": [["Seoul", "LOC", "서울"]]}
 A line with `fault` says which request goes wrong: {"fault": "error", "at": 3} fails the third request, "text": "..."
-instead of "at" every request about sentences with these words. Faults: error, unavailable, too_long, empty, loop,
-refuse, crash (the process dies as by kill -9), and sleep (with "seconds"). A sentence the table lacks is answered by
-simple rules, so that any corpus runs: its translation is itself, its entities are its capitalised words. Knows what a
-request is about by its stage and variables; knows no prompt's wording.
+instead of "at" every request about sentences with these words. Faults: error, unavailable, too_long, broken (as a
+lost device), empty, loop, refuse, crash (the process dies as by kill -9), and sleep (with "seconds"). A sentence the
+table lacks is answered by simple rules, so that any corpus runs: its translation is itself, its entities are its
+capitalised words. Knows what a request is about by its stage and variables; knows no prompt's wording.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ import orjson
 
 from eat_worker.engines.engine import EngineInfo
 from eat_worker.engines.gate import Gate
-from eat_worker.errors import ConfigurationError, EngineError, EngineUnavailable, TooLong
-from eat_worker.method.constraint import NO_NAMES, REFUSAL
+from eat_worker.errors import ConfigurationError, EngineBroken, EngineError, EngineUnavailable, TooLong
+from eat_worker.method.constraint import NO_NAMES
 from eat_worker.method.document import Stage
-from eat_worker.method.rounds import ListConstraint, Request, RoundResult
+from eat_worker.method.rounds import REFUSAL, ListConstraint, Request, RoundResult
 
-FAULTS = ("error", "unavailable", "too_long", "empty", "loop", "refuse", "crash", "sleep")
+FAULTS = ("error", "unavailable", "too_long", "broken", "empty", "loop", "refuse", "crash", "sleep")
 _NAME = re.compile(r"\b[A-Z][\w-]*(?: [A-Z][\w-]*)*")
 _SHAPE = (
     'needs {"text", "english", "entities": [[english words, tag, words of the text], ...]} or {"fault", "at" or "text"}'
@@ -69,6 +69,8 @@ class Fault:
                 raise EngineUnavailable("scripted fault: the model server does not answer")
             case "too_long":
                 raise TooLong("scripted fault: the text does not fit the context")
+            case "broken":
+                raise EngineBroken("scripted fault: the device is lost")
             case "crash":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "sleep":

@@ -99,7 +99,7 @@ def computed(results: Sequence[RoundResult]) -> int:
 
 
 def ids_of(engine: LlamaCpp, *messages: Message) -> list[int]:
-    return engine._template.encode(messages, 0)[0]
+    return engine._template.encode(messages, 0).ids
 
 
 def said(result: RoundResult) -> tuple[str, float | None]:
@@ -200,7 +200,7 @@ def test_rounds_of_one_chat_reuse_what_the_slot_holds(engine: LlamaCpp) -> None:
 
 def test_what_all_chats_begin_with_is_computed_once(opened: Open) -> None:
     engine = opened()
-    beginning = engine._template.encode([SYSTEM, Message("user", "")], 1)[1]
+    beginning = engine._template.encode([SYSTEM, Message("user", "")], 1).shared
     with ThreadPoolExecutor(6) as pool:
         asked = [request(SYSTEM, Message("user", f"{topic}: what is that?"), tokens=4) for topic in TOPICS[:6]]
         results = list(pool.map(engine.ask, asked))

@@ -499,4 +499,4 @@ def test_a_document_that_kills_its_worker_ends_as_poison_and_harms_no_other(tmp_
     assert (found["documents"]["done"], found["failures"]) == (4, {"poison": 1})
     settings = load_settings({}, directory=tmp_path, environ={})
     with open_store(settings.database) as store:
-        assert [failure.ext_id for failure in store.list_failed("r")] == ["Minister Gift kam"]
+        assert [letter.document.ext_id for letter in store.iter_dead("r")] == ["Minister Gift kam"]

@@ -45,7 +45,7 @@ def test_settings_stand_at_the_top_of_the_file_too(tmp_path: Path) -> None:
 
 def test_an_override_of_none_and_an_empty_variable_count_as_not_given(tmp_path: Path) -> None:
     settings = load(tmp_path, {"slots": None}, EAT_SLOTS="")
-    assert settings.slots == 4
+    assert settings.slots == 0
     assert settings.origin("slots") == "default"
 
 
@@ -58,9 +58,9 @@ def test_an_override_of_none_and_an_empty_variable_count_as_not_given(tmp_path: 
         ("slots = 2.5", r"slots = 2.5 is not a whole number"),
         ("slots = true", r"slots = True is not a whole number"),
         ("insecure = 'maybe'", r"insecure = 'maybe' is not true or false"),
-        ("slots = 0", r"slots = 0 is below 1"),
+        ("slots = -1", r"slots = -1 is below 0"),
         ("lease_seconds = 0", r"lease_seconds = 0.0 is not between 1 and 86400"),
-        ("engine = 'vllm'", r"engine = 'vllm' is not one of: llamacpp, endpoint, scripted"),
+        ("engine = 'vllm'", r"engine = 'vllm' is not one of: llamacpp, qwen, endpoint, scripted"),
         ("rounds = 4", r"rounds = 4 is not one of: 1, 3, 5"),
         ("eat = 1", r"eat is not a table"),
         ("slots = ", r"cannot be read as TOML"),

@@ -76,7 +76,7 @@ def test_version_is_printed(eat: Eat) -> None:
     assert __version__ in eat("--version").out
 
 
-@pytest.mark.parametrize("words", [(), ("model",), ("db",)])
+@pytest.mark.parametrize("words", [(), ("model",), ("db",), ("dead",)])
 def test_a_group_without_a_command_shows_its_help_and_ends_as_a_usage_error(eat: Eat, words: tuple[str, ...]) -> None:
     done = eat(*words)
     assert (done.code, done.err) == (2, "")
@@ -106,7 +106,7 @@ def test_usage_errors_end_with_2_and_point_to_the_help(eat: Eat, words: tuple[st
 
 
 def test_under_json_errors_are_json_on_stdout(eat: Eat) -> None:
-    done = eat("status", "--json")
+    done = eat("db", "check", "--json")
     assert done.code == 78
     assert done.err == ""
     error = json.loads(done.out)["error"]

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,8 +53,22 @@ def test_no_run_yet_says_how_to_start(finished: Settings, eat: Eat) -> None:
     assert "eat run FILE" in done.err
 
 
-def test_without_a_database_status_says_what_to_run(eat: Eat) -> None:
-    done = eat("status")
+def test_before_the_first_run_there_is_nothing_to_see_and_nothing_wrong(eat: Eat, tmp_path: Path) -> None:
+    start = "no runs yet; start one: eat run FILE --lang LANG\n"
+    for command in ("status", "report"):
+        done = eat(command)
+        assert (done.code, done.out, done.err) == (0, "", start)
+    assert json.loads(eat("status", "--json").out)["runs"] == []
+    assert json.loads(eat("report", "--json").out) == {"rows": [], "fingerprints": {}}
+    nothing = f"eat: nothing was submitted with the state folder {tmp_path}/.eat yet; eat run FILE --lang LANG\n"
+    for words in (("status", "news"), ("report", "--run", "news"), ("show", "1"), ("pause", "news")):
+        done = eat(*words)
+        assert (done.code, done.out, done.err) == (4, "", nothing)
+    assert not (tmp_path / ".eat").exists()
+
+
+def test_a_database_that_was_named_must_be_there(eat: Eat) -> None:
+    done = eat("status", "--database-url", "sqlite:///absent.db")
     assert done.code == 78
     assert done.err.endswith("run: eat db upgrade\n")
 

@@ -51,9 +51,9 @@ def chat(*contents: str) -> list[Message]:
 
 
 def test_a_chat_ends_with_the_opening_of_the_answer() -> None:
-    ids, shared = ChatTemplate(Server()).encode(chat("Be brief.", "Where?"), 0)
-    assert shown(ids) == "{<BEGIN>}{<turn>}system:Be brief.{<end>}{<turn>}user:Where?{<end>}{<turn>}assistant:"
-    assert shared == 0
+    encoded = ChatTemplate(Server()).encode(chat("Be brief.", "Where?"), 0)
+    assert shown(encoded.ids) == "{<BEGIN>}{<turn>}system:Be brief.{<end>}{<turn>}user:Where?{<end>}{<turn>}assistant:"
+    assert encoded.shared == 0
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,14 @@ def test_a_chat_ends_with_the_opening_of_the_answer() -> None:
     ],
 )
 def test_the_shared_beginning_ends_where_a_content_begins(messages: int, beginning: str) -> None:
-    ids, shared = ChatTemplate(Server()).encode(chat("a", "b", "c", "d"), messages)
-    assert shown(ids[:shared]) == beginning
+    encoded = ChatTemplate(Server()).encode(chat("a", "b", "c", "d"), messages)
+    assert shown(encoded.ids[: encoded.shared]) == beginning
+
+
+@pytest.mark.parametrize(("shared", "answers"), [(0, ["c"]), (2, ["c"]), (3, [])])
+def test_answers_are_those_of_the_chats_own_messages(shared: int, answers: list[str]) -> None:
+    encoded = ChatTemplate(Server()).encode(chat("a", "b", "c", "d"), shared)
+    assert [shown(encoded.ids[begin:end]) for begin, end in encoded.answers] == answers
 
 
 @pytest.mark.parametrize(
@@ -75,8 +81,8 @@ def test_the_shared_beginning_ends_where_a_content_begins(messages: int, beginni
 def test_no_content_has_a_control_token(text: str) -> None:
     template = ChatTemplate(Server())
     for contents in ((text, "b", "c", "d"), ("a", text, "c", "d"), ("a", "b", text, "d"), ("a", "b", "c", text)):
-        ids, _ = template.encode(chat(*contents), 1)
-        clean, _ = template.encode(chat("a", "b", "c", "d"), 1)
+        ids = template.encode(chat(*contents), 1).ids
+        clean = template.encode(chat("a", "b", "c", "d"), 1).ids
         assert [token for token in ids if token < 0] == [token for token in clean if token < 0]
         assert text in shown(ids)
 
@@ -93,7 +99,7 @@ def test_the_same_words_are_tokenised_once() -> None:
 
 
 def test_an_empty_content_is_no_token() -> None:
-    ids, _ = ChatTemplate(Server()).encode(chat("", "b"), 0)
+    ids = ChatTemplate(Server()).encode(chat("", "b"), 0).ids
     assert shown(ids) == "{<BEGIN>}{<turn>}system:{<end>}{<turn>}user:b{<end>}{<turn>}assistant:"
 
 

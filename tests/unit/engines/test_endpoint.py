@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -445,3 +446,18 @@ def test_closing_answers_what_is_under_way_and_nothing_after(opened: Opened) -> 
     assert waiting.result(timeout=0).text == "Seoul"
     with pytest.raises(EngineUnavailable, match="the engine was closed"):
         endpoint.ask(request())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"error": {"input": "Kim Yuna gewann in Seoul"}},
+        {"error": "bad value 'gewann in Seo..."},
+        {"error": {"input": "김연아는 서울에서 이겼다"}},
+    ],
+)
+def test_a_reply_that_quotes_the_prompt_is_not_repeated(opened: Opened, said: dict[str, Any]) -> None:
+    opened.server.replies = [reply(422, said)]
+    variables = {"text": "Kim Yuna gewann in Seoul", "english": "김연아는 서울에서 이겼다"}
+    with pytest.raises(EngineError, match=r"422 \(the reply quotes the prompt\)$"):
+        opened().ask(replace(request(), variables=variables))

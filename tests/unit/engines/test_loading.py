@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from eat_worker.engines.endpoint import Endpoint
-from eat_worker.engines.loading import engine_identity, open_engine, served_queues
+from eat_worker.engines.identity import engine_identity, served_queues
+from eat_worker.engines.loading import open_engine, open_extractor
 from eat_worker.engines.scripted import Scripted
 from eat_worker.errors import ConfigurationError, ModelMissing, NotFound
 from eat_worker.settings import Settings, load_settings
@@ -109,6 +110,41 @@ def test_what_changes_answers_changes_the_fingerprint(settings_of: Make, tmp_pat
     assert len({print_of(settings) for settings in variants}) == len(variants)
 
 
+def test_an_extractor_of_its_own_has_a_queue_of_its_own(settings_of: Make) -> None:
+    chat, crf = engine_identity(settings_of(extractor="chat")), engine_identity(settings_of(extractor="crf"))
+    assert crf.fingerprint != chat.fingerprint
+    assert crf.queues["backward"] == chat.queues["backward"]
+    assert re.fullmatch(r"extract\.[0-9a-f]{12}", crf.queues["extract"])
+    assert crf.detail["extractor"] == "crf"
+    assert served_queues(settings_of(extractor="crf")) == served_queues(settings_of(extractor="chat")) | {
+        crf.queues["extract"]
+    }
+
+
+def test_another_extractor_is_another_fingerprint(settings_of: Make, tmp_path: Path) -> None:
+    own = write(tmp_path / "own.crfsuite", "weights")
+    prints = {print_of(settings_of(extractor="crf")), print_of(settings_of(extractor="crf", extractor_model=own))}
+    assert len(prints) == 2
+
+
+def test_the_direct_method_extracts_nothing(settings_of: Make) -> None:
+    chat = print_of(settings_of(extractor="chat", method="direct"))
+    assert print_of(settings_of(extractor="crf", method="direct")) == chat
+
+
+def test_an_extractor_that_is_not_there_is_named(settings_of: Make, tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing, match=r"missing\.crfsuite: no such file"):
+        engine_identity(settings_of(extractor="crf", extractor_model=str(tmp_path / "missing.crfsuite")))
+
+
+def test_only_an_extractor_of_its_own_is_opened(settings_of: Make) -> None:
+    assert open_extractor(settings_of(extractor="chat")) is None
+    opened = open_extractor(settings_of(extractor="crf"))
+    assert opened is not None
+    assert opened.info.kind == "crf"
+    opened.close()
+
+
 def test_what_changes_no_answer_does_not(settings_of: Make, tmp_path: Path) -> None:
     known = print_of(settings_of())
     for same in (settings_of(threads=1), settings_of(slots=9), settings_of(context=512), settings_of(rounds=5)):
@@ -131,7 +167,7 @@ def test_no_engine_is_loaded_to_know_its_identity(settings_of: Make, tmp_path: P
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from eat_worker.engines.loading import engine_identity\n"
+        "from eat_worker.engines.identity import engine_identity\n"
         "from eat_worker.settings import load_settings\n"
         f"given = {{'models_dir': {str(tmp_path / 'models')!r}, 'model': {MODEL!r}}}\n"
         "engine_identity(load_settings(given, directory=Path(), environ={'HOME': '/'}))\n"
@@ -158,9 +194,10 @@ def test_missing_weights_say_how_they_come(settings_of: Make, call: Callable[[Se
 
 @pytest.mark.parametrize("call", [engine_identity, open_engine])
 def test_a_missing_adapter_is_named(settings_of: Make, tmp_path: Path, call: Callable[[Settings], object]) -> None:
-    for adapter in ("lost.gguf", "models"):
-        with pytest.raises(ModelMissing, match=rf"adapter = {tmp_path}/{adapter}: no such file"):
-            call(settings_of(adapter=adapter))
+    with pytest.raises(ModelMissing, match=rf"adapter = {tmp_path}/lost.gguf: no such file"):
+        call(settings_of(adapter="lost.gguf"))
+    with pytest.raises(ConfigurationError, match="is a folder; make a GGUF of it: eat model export-gguf-lora"):
+        call(settings_of(adapter="models"))
 
 
 @pytest.mark.parametrize("call", [engine_identity, open_engine])
