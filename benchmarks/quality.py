@@ -31,6 +31,8 @@ METHODS: dict[str, list[str]] = {
     "official": ["--prompts", "official", "--forward", "free", "--alignment", "free", "--matcher", "official"],
     "direct": ["--method", "direct"],
     # For studies of one lever at a time.
+    "chat": ["--extractor", "chat"],
+    "crf": ["--extractor", "crf"],
     "forward-free": ["--forward", "free"],
     "align-free": ["--alignment", "free"],
 }
