@@ -93,7 +93,7 @@ class LlamaCpp:
         grammar = {} if request.constraint is None else {"grammar": gbnf(request.constraint)}
         batch = self._slots.busy()
         started = time.monotonic()
-        computed = self._warm(slot, chat.ids[: chat.shared], adapter) + self._reread(slot, chat, adapter)
+        computed = self._warm(slot, chat, adapter) + self._reread(slot, chat, adapter)
         reply = self._run(slot, chat.ids, adapter, max_tokens=request.limits.max_new_tokens, logprobs=1, **grammar)
         seconds = time.monotonic() - started
         choice, timings = reply["choices"][0], reply["timings"]
@@ -125,12 +125,14 @@ class LlamaCpp:
         slot.adapter = adapter
         return dict(reply)
 
-    def _warm(self, slot: Slot, shared: list[int], adapter: bool) -> int:
+    def _warm(self, slot: Slot, chat: Encoded, adapter: bool) -> int:
         """Put the beginning that all chats of this kind share into the slot; how many tokens were computed for it.
 
         It is computed once and restored from a file afterwards.
         """
-        if len(shared) < _WORTH_SAVING or slot.shares(shared, adapter) == len(shared):
+        shared, held = chat.ids[: chat.shared], slot.shares(chat.ids, adapter)
+        # A prompt that is held whole would be read from its last token alone, which sums in another order.
+        if len(shared) < _WORTH_SAVING or len(shared) <= held < len(chat.ids) - 1:
             return 0
         name = hashlib.sha256(f"{adapter}{shared}".encode()).hexdigest()[:32]
         with self._saving:  # the second chat of a kind waits for the first to have computed it
@@ -202,8 +204,8 @@ def _start(model: Path, adapter: Path | None, *, threads: int, slots: int, conte
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
     params.n_parallel, params.n_ctx = slots, slots * context
-    # Equal prompts give equal answers, whatever runs beside them and however much a slot held: repacked weights and
-    # flash attention sum in an order that depends on how many tokens are computed at once. docs/benchmarks.md.
+    # With repacked weights and flash attention what a token computes to depends on how many are computed with it, and
+    # so on how much of a prompt the slot happened to hold. docs/benchmarks.md.
     params.no_extra_bufts = True
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.slot_save_path = f"{folder}/"

@@ -64,6 +64,14 @@ def engine(small_model: Path) -> Iterator[LlamaCpp]:
     shared.close()
 
 
+@pytest.fixture(scope="module")
+def one_slot(small_model: Path) -> Iterator[LlamaCpp]:
+    """With more slots an answer depends in its last digits on what is computed beside it."""
+    alone = open_engine(small_model, slots=1)
+    yield alone
+    alone.close()
+
+
 def request(*messages: Message, tokens: int = 12, **more: Any) -> Request:
     """One round in a session of its own, unless `more` names one."""
     known = {"session": f"session-{next(_sessions)}", "shared": 1, "last": True, **more}
@@ -126,10 +134,16 @@ def test_the_same_question_gets_the_same_answer(engine: LlamaCpp) -> None:
     assert said(ask(engine, "Name a river.")) == said(ask(engine, "Name a river."))
 
 
-def test_submit_gives_the_same_answers(engine: LlamaCpp) -> None:
-    futures = [engine.submit(request(SYSTEM, Message("user", f"Name a {thing}."))) for thing in ("king", "city", "cat")]
+def test_the_same_chat_twice_in_one_slot_says_the_same(one_slot: LlamaCpp) -> None:
+    assert said(ask(one_slot, "Name a king.")) == said(ask(one_slot, "Name a king."))
+
+
+def test_submit_gives_the_same_answers(one_slot: LlamaCpp) -> None:
+    futures = [
+        one_slot.submit(request(SYSTEM, Message("user", f"Name a {thing}."))) for thing in ("king", "city", "cat")
+    ]
     waited = [said(future.result(timeout=60)) for future in futures]
-    assert waited == [said(ask(engine, f"Name a {thing}.")) for thing in ("king", "city", "cat")]
+    assert waited == [said(ask(one_slot, f"Name a {thing}.")) for thing in ("king", "city", "cat")]
 
 
 def test_an_answer_that_is_cut_says_so(engine: LlamaCpp) -> None:
@@ -209,27 +223,52 @@ def test_what_all_chats_begin_with_is_computed_once(opened: Open) -> None:
     assert beginning <= computed(results) <= beginning + rest
 
 
-def test_what_a_slot_held_before_does_not_change_an_answer(engine: LlamaCpp) -> None:
-    results = chat(engine, "once", "the city of Prague")
+def test_what_a_slot_held_before_does_not_change_an_answer(one_slot: LlamaCpp) -> None:
+    results = chat(one_slot, "once", "the city of Prague")
     messages = [SYSTEM]
     for question, result in zip(_questions("the city of Prague"), results, strict=True):
         messages.append(Message("user", question))
-        forget(engine)
-        again = engine.ask(request(*messages, tokens=8))
+        forget(one_slot)
+        again = one_slot.ask(request(*messages, tokens=8))
         assert again.cached_tokens < 100  # the shared beginning only
         assert said(again) == said(result)
         messages.append(Message("assistant", result.text))
 
 
-def test_many_chats_at_once_are_answered_as_one_at_a_time(engine: LlamaCpp) -> None:
-    alone = [chat(engine, f"alone-{topic}", topic) for topic in TOPICS]
-    forget(engine)
+def test_many_chats_at_once_are_answered_as_one_at_a_time(one_slot: LlamaCpp) -> None:
+    alone = [chat(one_slot, f"alone-{topic}", topic) for topic in TOPICS]
+    forget(one_slot)
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda topic: chat(engine, f"together-{topic}", topic), TOPICS))
+        together = list(pool.map(lambda topic: chat(one_slot, f"together-{topic}", topic), TOPICS))
     assert [[said(one) for one in results] for results in together] == [
         [said(one) for one in results] for results in alone
     ]
+
+
+def test_chats_of_two_slots_run_side_by_side(engine: LlamaCpp) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda topic: chat(engine, f"beside-{topic}", topic), TOPICS[:4]))
     assert max(one.batch_size for results in together for one in results) == 2
+
+
+def test_answers_given_before_are_read_token_by_token(one_slot: LlamaCpp, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, _ = chat(one_slot, "once more", "the city of Prague")
+    forget(one_slot)
+    reads: list[int] = []
+    run = one_slot._run
+
+    def counted(slot: Any, ids: Sequence[int], *rest: Any, **more: Any) -> dict[str, Any]:
+        reads.append(len(ids))
+        return run(slot, ids, *rest, **more)
+
+    monkeypatch.setattr(one_slot, "_run", counted)
+    questions = [Message("user", text) for text in _questions("the city of Prague")[:2]]
+    again = one_slot.ask(
+        request(SYSTEM, questions[0], Message("assistant", first.text), questions[1], tokens=8, session="resumed")
+    )
+    answer = first.generated_tokens - (first.finish_reason == "stop")
+    assert said(again) == said(second)
+    assert reads == [first.prompt_tokens + read for read in range(answer + 1)] + [again.prompt_tokens]
 
 
 def test_only_the_beginnings_used_last_are_kept(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,11 @@ class Qwen:
         }
         self.info = EngineInfo("qwen", base.name, 1 if deterministic else slots, constrained=True, detail=detail)
 
+    @property
+    def oom_splits(self) -> int:
+        """How often a batch was halved because memory ended; the metrics show it."""
+        return self._scheduler.oom_splits
+
     def submit(self, request: Request) -> Future[RoundResult]:
         """The greedy answer to come. The future raises TooLong, TooLarge, NumericFault, EngineError, EngineBroken, or
         EngineUnavailable once the engine is closed.

@@ -72,9 +72,10 @@ def fault_of(error: RuntimeError) -> Fault:
 
 @dataclass(slots=True)
 class Caps:
-    """How many rows fit the memory, by length: learnt from each time they did not."""
+    """How many rows fit the memory, by length: learnt from each time they did not. `splits` counts those times."""
 
     known: dict[int, int] = field(default_factory=dict)
+    splits: int = 0
 
     def rows(self, columns: int) -> int | None:
         """The most rows of so many columns; None when they always fitted. Longer rows never fit in larger numbers."""
@@ -82,6 +83,7 @@ class Caps:
 
     def halve(self, columns: int, rows: int) -> int:
         """Remember that so many did not fit; gives how many may try next."""
+        self.splits += 1
         cap = max(1, rows // 2)
         self.known[_bucket(columns)] = min(cap, self.known.get(_bucket(columns), cap))
         return cap

@@ -49,6 +49,11 @@ class Scheduler:
         self._thread = threading.Thread(target=self._run, name="qwen", daemon=True)
         self._thread.start()
 
+    @property
+    def oom_splits(self) -> int:
+        """How often a batch was halved because memory ended."""
+        return self._admission.caps.splits
+
     def put(self, row: Row) -> None:
         """Answer the row's future, sooner or later. Raises EngineBroken or EngineUnavailable when it would not be."""
         self._intake.put(row)

@@ -64,6 +64,7 @@ def test_memory_that_ends_halves_the_batch_and_is_remembered(
         widths.clear()
         assert texts(together(engine, requests)) == expected
     assert max(widths) == 2  # nothing is tried again that is known not to fit
+    assert engine.oom_splits == failed
 
 
 def test_a_chat_that_does_not_fit_alone_is_too_large_and_the_others_are_answered(
