@@ -64,14 +64,14 @@ class Settings:
     state: folder of the embedded database, broker, logs and quarantine. database_url: "" = SQLite in `state`.
     broker_url: "" = embedded server, "none" = no broker, else redis, rediss, amqp, amqps or redis+socket.
     insecure: accept another machine's broker, database or chat server without TLS and password.
-    model: catalog name, path of a GGUF (llamacpp) or folder of safetensors (qwen). adapter: LoRA as GGUF (llamacpp), as
-    peft folder (qwen), or the model's name with it (endpoint); "" = none. allow_mixed: use an adapter whose card does not
-    say that it belongs to the model, and record that. device, quantisation, deterministic (one chat at a time, equal
-    answers whatever runs beside): of the qwen engine. script: file of the scripted engine.
+    model: catalog name, path of a GGUF (llamacpp) or folder of safetensors (qwen). adapter: LoRA as GGUF (llamacpp),
+    as peft folder (qwen), or the model's name with it (endpoint); "" = none. allow_mixed: use an adapter whose card
+    does not say that it belongs to the model, and record that. device, quantisation, deterministic (one chat at a time,
+    equal answers whatever runs beside): of the qwen engine. script: file of the scripted engine.
     extractor_model: file or folder of the extractor; "" = the CRF that comes along.
     endpoint_grammar: how the model server takes constraints, llama, vllm or none. endpoint_timeout: seconds per answer.
-    hub_url: "" = the hub the catalog names. threads: of the engine, 0 = the CPUs given. slots: chats it runs at once, 0 = as
-    many as suit the engine (`SLOTS`).
+    hub_url: "" = the hub the catalog names. threads: of the engine, 0 = the CPUs given. slots: chats it runs at once,
+    0 = as many as suit the engine (`SLOTS`).
     context: tokens per slot. lease_seconds: how long a silent worker keeps a document. window: hints published ahead.
     drain_seconds: how long a worker that was asked to stop may take for rounds under way. stuck_seconds: how long an
     engine of this process may answer nothing while it is asked.

@@ -57,7 +57,7 @@ def consume(
     Thread(target=_stop_celery_after, args=(stop,), name="eat-celery-stop", daemon=True).start()
     longest = FIRST_RETRY_SECONDS
     with dispatcher:
-        while _run_celery(broker.url, advancer, concurrency, f"eat@{worker}", stop, signer):
+        while _run_celery(broker.url, advancer, stop, signer, concurrency=concurrency, node=f"eat@{worker}"):
             pause = random.uniform(0, longest)
             longest = min(2 * longest, LONGEST_RETRY_SECONDS)
             log.warning("Celery's worker ended by itself; starting it again in %.1f s", pause)
@@ -66,7 +66,7 @@ def consume(
     publisher.close()
 
 
-def _run_celery(url: str, advancer: Advancer, concurrency: int, node: str, stop: Stop, signer: Signer) -> bool:
+def _run_celery(url: str, advancer: Advancer, stop: Stop, signer: Signer, *, concurrency: int, node: str) -> bool:
     """Celery's worker in the main thread, with threads as its pool: an engine must never be forked.
 
     Returns when every task under way has returned; True when it ended without being asked to.

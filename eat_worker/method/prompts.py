@@ -272,7 +272,8 @@ OFFICIAL = PromptSet(
         (Stage.FORWARD, "revise"): "Translate the sentence again with what you found.",
         (Stage.FORWARD, "final"): "Give only the final translation, without any other words.",
         (Stage.FORWARD, "only"): (
-            "{language} sentence: {text}\nTranslate it into English. Give only the translation, without any other words."
+            "{language} sentence: {text}\n"
+            "Translate it into English. Give only the translation, without any other words."
         ),
         (Stage.EXTRACT, "final"): _EXTRACT_PROMPT,
         (Stage.EXTRACT, "text"): _EXTRACT_TEXT,

@@ -150,7 +150,8 @@ def _tokenizers(settings: Settings) -> Check:  # noqa: ARG001  # every check tak
 
 
 def _cpu(settings: Settings) -> Check:
-    return Check("CPU", ok=True, detail=f"{settings.thread_count} threads for the engine, {settings.chats_at_once} slots")
+    detail = f"{settings.thread_count} threads for the engine, {settings.chats_at_once} slots"
+    return Check("CPU", ok=True, detail=detail)
 
 
 def _gpu(settings: Settings) -> Check:  # noqa: ARG001
