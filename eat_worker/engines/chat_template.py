@@ -14,13 +14,13 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from eat_worker.errors import ConfigurationError, EngineError, EngineUnavailable
+from eat_worker.engines.template_pieces import template_pieces
+from eat_worker.errors import EngineError
 from eat_worker.method.rounds import Message
 
 Post = Callable[[str, dict[str, Any]], dict[str, Any]]
 """Sends a body to a path of the server and gives its answer. Raises EngineError, EngineUnavailable."""
 
-_HOLE = "\ue000{}\ue001"  # private-use characters no chat template writes
 # What tokens with a meaning of their own look like. In plain text llama.cpp leaves "control" tokens alone, but reads
 # "user defined" ones, and <tool_call> is one of these in Qwen's vocabulary.
 _MARK = re.compile(r"<[^<>\s]{1,60}>|\[/?[A-Z_]{2,30}\]")
@@ -68,23 +68,13 @@ class ChatTemplate:
 
     def _render(self, roles: tuple[str, ...]) -> list[tuple[int, ...]]:
         """The template's own tokens: before the first content, between contents, after the last."""
-        messages = [{"role": role, "content": _HOLE.format(at)} for at, role in enumerate(roles)]
-        try:
-            text = self._post("/apply-template", {"messages": messages, "add_generation_prompt": True})["prompt"]
-        except EngineUnavailable:
-            raise
-        except EngineError as error:
-            raise ConfigurationError(
-                f"the model's chat template refuses a chat of {', '.join(roles)}: {error}"
-            ) from error
-        pieces = []
-        for at in range(len(roles)):
-            piece, hole, text = text.partition(_HOLE.format(at))
-            if not hole:
-                raise ConfigurationError("the model's chat template drops messages; use an instruct model")
-            pieces.append(piece)
+        pieces = template_pieces(roles, self._write, EngineError)
         # The beginning of the text is where a vocabulary that asks for one has its begin token.
-        return [self._tokenise(piece, control=True, begins=at == 0) for at, piece in enumerate([*pieces, text])]
+        return [self._tokenise(piece, control=True, begins=at == 0) for at, piece in enumerate(pieces)]
+
+    def _write(self, messages: list[dict[str, str]]) -> str:
+        written: str = self._post("/apply-template", {"messages": messages, "add_generation_prompt": True})["prompt"]
+        return written
 
     def _plain(self, text: str) -> list[int]:
         """The ids of a content, none of which means more than its letters: a mark is cut in two where it would."""

@@ -12,16 +12,15 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from eat_worker.engines.qwen.vocabulary import Vocabulary
+from eat_worker.engines.template_pieces import template_pieces
 from eat_worker.errors import ConfigurationError, EngineError
 from eat_worker.method.rounds import Message
-
-_HOLE = "\ue000{}\ue001"  # private-use characters no chat template writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +82,9 @@ class ChatIds:
         """The template's own tokens: before the first content, between contents, after the last."""
         from jinja2 import TemplateError
 
-        messages = [{"role": role, "content": _HOLE.format(at)} for at, role in enumerate(roles)]
-        try:
-            text = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        except TemplateError as error:
-            raise ConfigurationError(
-                f"the model's chat template refuses a chat of {', '.join(roles)}: {error}"
-            ) from error
-        pieces = []
-        for at in range(len(roles)):
-            piece, hole, text = text.partition(_HOLE.format(at))
-            if not hole:
-                raise ConfigurationError("the model's chat template drops messages; use an instruct model")
-            pieces.append(piece)
-        return [tuple(self._tokenizer.encode(piece, add_special_tokens=False)) for piece in [*pieces, text]]
+        render = partial(self._tokenizer.apply_chat_template, tokenize=False, add_generation_prompt=True)
+        pieces = template_pieces(roles, render, TemplateError)
+        return [tuple(self._tokenizer.encode(piece, add_special_tokens=False)) for piece in pieces]
 
     def _encode_plain(self, text: str) -> tuple[int, ...]:
         try:
