@@ -52,7 +52,9 @@ def main() -> None:
             "rounds_stored_at_the_kill": len(stored),
             # A round asked again would have been stored again, at another time.
             "stored_rounds_asked_again": len(set(stored) - set(disturbed)),
-            "rounds_that_differ": len({row[:5] for row in undisturbed} ^ {row[:5] for row in disturbed}),
+            "rounds_that_differ": len(
+                {row[:4] for row in {row[:5] for row in undisturbed} ^ {row[:5] for row in disturbed}}
+            ),
             "same_number_of_rounds": len(undisturbed) == len(disturbed),
             "same_entities": rows(Path(first) / "eat.db", ENTITIES) == rows(Path(second) / "eat.db", ENTITIES),
             "seconds_to_finish_after_the_kill": round(resumed, 1),

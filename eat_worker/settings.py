@@ -33,8 +33,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "log_level": ("debug", "info", "warning", "error"),
     "log_format": ("text", "json"),
 }
-# Where `slots` is 0. A CPU is busy with few chats; GPUs and model servers want many.
-SLOTS = {"llamacpp": 4, "qwen": 32, "endpoint": 32, "scripted": 4}
+# Where `slots` is 0. One chat keeps two cores busy, and alone it says the same words every time (docs/benchmarks.md,
+# "kill -9 and run again"); GPUs and model servers want many.
+SLOTS = {"llamacpp": 1, "qwen": 32, "endpoint": 32, "scripted": 4}
 URLS = ("database_url", "broker_url", "endpoint_url", "hub_url")
 # These options belong to single commands, not to the settings, and have variables all the same.
 COMMAND_VARIABLES = frozenset(

@@ -150,7 +150,7 @@ def _tokenizers(settings: Settings) -> Check:  # noqa: ARG001  # every check tak
 
 
 def _cpu(settings: Settings) -> Check:
-    detail = f"{settings.thread_count} threads for the engine, {settings.chats_at_once} slots"
+    detail = f"threads of the engine: {settings.thread_count}, slots: {settings.chats_at_once}"
     return Check("CPU", ok=True, detail=detail)
 
 

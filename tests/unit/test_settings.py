@@ -23,7 +23,7 @@ def test_defaults_need_no_file(tmp_path: Path) -> None:
     assert settings.database == f"sqlite:///{tmp_path}/.eat/eat.db"
     assert settings.engine == "llamacpp"
     assert settings.models_dir == Path("/home/ann/.cache/eat_worker/models")
-    assert settings.documents_at_once == 8
+    assert (settings.chats_at_once, settings.documents_at_once) == (1, 2)
     assert settings.origin("engine") == "default"
 
 
