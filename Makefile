@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Waiting OpenMP threads sleep; on a shared machine spinning ones slow everybody down.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench faults clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 16
 
@@ -37,6 +37,9 @@ lint: $(VENV)/.dev ## style, types and import contracts only
 bench: $(VENV)/.dev ## the measurements quoted in docs/benchmarks.md that need no model (minutes)
 	$(BIN)/python benchmarks/store_speed.py
 	$(BIN)/python benchmarks/queue_overhead.py
+
+faults: $(VENV)/.dev ## kill, flush, freeze, cut off and fill up everything; writes benchmarks/faults.md (near two hours)
+	$(BIN)/python benchmarks/faults.py $(FAULTS_ARGS)
 
 clean: ## remove the virtual environment and caches; state folders and models stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist

@@ -4,9 +4,11 @@ The script is JSONL. A line with `text` says what the sentence is in English, wh
     {"text": "...", "english": "...", "entities": [["Seoul", "LOC", "서울"]]}
 A line with `fault` says which request goes wrong: {"fault": "error", "at": 3} fails the third request, "text": "..."
 instead of "at" every request about sentences with these words. Faults: error, unavailable, too_long, broken (as a
-lost device), empty, loop, refuse, crash (the process dies as by kill -9), and sleep (with "seconds"). A sentence the
-table lacks is answered by simple rules, so that any corpus runs: its translation is itself, its entities are its
-capitalised words. Knows what a request is about by its stage and variables; knows no prompt's wording.
+lost device), empty, loop, refuse, crash (the process dies as by kill -9), and sleep (with "seconds"). A line with
+`batch` gives the pace of an engine that answers so many requests at once: {"batch": 32, "seconds": 0.2,
+"seconds_per_chat": 0.01}. A sentence the table lacks is answered by simple rules, so that any corpus runs: its
+translation is itself, its entities are its capitalised words. Knows what a request is about by its stage and variables;
+knows no prompt's wording.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import orjson
 
 from eat_worker.engines.engine import EngineInfo
 from eat_worker.engines.gate import Gate
+from eat_worker.engines.script_batches import Batches
 from eat_worker.errors import ConfigurationError, EngineBroken, EngineError, EngineUnavailable, TooLong
 from eat_worker.method.constraint import NO_NAMES
 from eat_worker.method.document import Stage
@@ -87,6 +90,7 @@ class Scripted:
         self._by_text = {sentence.text: sentence for sentence in sentences}
         self._by_english = {sentence.english: sentence for sentence in sentences}
         self._faults = [line for line in lines if isinstance(line, Fault)]
+        self._batches = next((line for line in lines if isinstance(line, Batches)), None)
         self._numbers = itertools.count(1)
         self._gate = Gate()
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="scripted")
@@ -105,6 +109,8 @@ class Scripted:
             number = next(self._numbers)
             fault = next((fault for fault in self._faults if fault.strikes(number, about)), None)
             answer = fault.happen() if fault else None
+            if self._batches:
+                self._batches.take_part()
             if answer is None:
                 answer = _answer(request, sentence)
         asked = sum(len(message.content.split()) for message in request.messages[request.shared :])
@@ -145,7 +151,7 @@ def _capitalised(sentence: str) -> list[tuple[str, str]]:
     return [(match.group(), "LOC") for match in _NAME.finditer(sentence)]
 
 
-def _lines(script: Path | None) -> Iterator[Sentence | Fault]:
+def _lines(script: Path | None) -> Iterator[Sentence | Fault | Batches]:
     if script is None:
         return
     try:
@@ -163,9 +169,11 @@ def _lines(script: Path | None) -> Iterator[Sentence | Fault]:
             raise ConfigurationError(f"{script}:{number}: {_SHAPE}: {error}") from error
 
 
-def _line(value: Any) -> Sentence | Fault:
+def _line(value: Any) -> Sentence | Fault | Batches:
     if not isinstance(value, dict):
         raise TypeError("no object")
+    if "batch" in value:
+        return _batches(value)
     return _fault(value) if "fault" in value else _sentence(value)
 
 
@@ -185,6 +193,13 @@ def _fault(value: Mapping[str, Any]) -> Fault:
     if at is not None and (type(at) is not int or at < 1):
         raise ValueError("`at` counts requests from 1")
     return Fault(value["fault"], at, None if text is None else _word(text), float(value.get("seconds", 1.0)))
+
+
+def _batches(value: Mapping[str, Any]) -> Batches:
+    _only(value, "batch", "seconds", "seconds_per_chat")
+    if type(value["batch"]) is not int or value["batch"] < 1:
+        raise ValueError("`batch` is a number of requests from 1")
+    return Batches(value["batch"], float(value.get("seconds", 0.0)), float(value.get("seconds_per_chat", 0.0)))
 
 
 def _only(value: Mapping[str, Any], *known: str) -> None:

@@ -32,6 +32,8 @@ from eat_worker.storage.store import Store, open_store
 log = logging.getLogger(__name__)
 
 UNTIL_SECONDS = 0.5
+# A database that is silent for so long is taken to be away: short enough for the next beat to save a lease of a minute.
+ANSWER_SECONDS = 20.0
 RESUME = "stopped, nothing is lost; to go on: eat worker"
 
 
@@ -71,7 +73,7 @@ def open_station(
 ) -> Iterator[Station]:
     """Open the store and the engine and keep leases alive while the block lasts. Raises as `serve`."""
     with ExitStack() as stack:
-        store = stack.enter_context(open_store(settings.database))
+        store = stack.enter_context(open_store(settings.database, answer_within=ANSWER_SECONDS))
         watch = watch or stack.enter_context(Watch(replace(settings, health_address="none"), stop.event))
         tools = watch.tools(stages.open_tools(settings))
         stack.callback(tools.close)

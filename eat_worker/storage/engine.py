@@ -25,6 +25,7 @@ from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.elements import ClauseElement
 
 from eat_worker.errors import ConfigurationError, DiskFull, EatError, SchemaError, StoreUnavailable
+from eat_worker.storage.deadlines import Deadlines
 
 SECRET = re.compile(r"pass|secret|token|key", re.IGNORECASE)
 BUSY_SECONDS = 30
@@ -34,6 +35,9 @@ CONNECTIONS = 16  # per process; transactions last milliseconds, so a hundred th
 SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")  # PostgreSQL; SQLite knows no other way
 MISSING_TABLE = ("42P01", "42703")  # PostgreSQL: undefined table, undefined column
 DISK_FULL = "53100"  # PostgreSQL
+# PostgreSQL ended the session because it was idle inside a transaction, or in one for too long: to psycopg a mistake of
+# the program's, here the mark of a process that had been stopped or cut off.
+TIMED_OUT = ("25P03", "25P04")
 
 
 def parse_url(url: str) -> URL:
@@ -145,15 +149,22 @@ class Transaction:
 class Database:
     """One database and this process's connections to it. Nothing is connected before the first transaction.
 
-    With `there`, an SQLite file that is missing is an outage; without, it is made. Raises ConfigurationError when the
-    URL cannot work or its driver is not installed.
+    With `there`, an SQLite file that is missing is an outage; without, it is made. With `answer_within`, a transaction
+    on a server that takes more seconds ends as if the server were gone, on either side: where nobody answers, nobody
+    may wait or keep locks for ever. Raises ConfigurationError when the URL cannot work or its driver is not installed.
     """
 
-    def __init__(self, url: str, *, foreign_keys: bool = True, there: bool = False) -> None:
+    def __init__(
+        self, url: str, *, foreign_keys: bool = True, there: bool = False, answer_within: float | None = None
+    ) -> None:
         self._parsed = parse_url(url)
         self.name = safe_url(url)
         self.is_sqlite = self._parsed.get_backend_name() == "sqlite"
         self.engine = _engine(self._parsed, foreign_keys=foreign_keys, there=there)
+        self._deadlines: Deadlines | None = None
+        if answer_within is not None and not self.is_sqlite:
+            self._deadlines = deadlines = Deadlines(answer_within)
+            event.listen(self.engine, "connect", lambda new, _record: _end_idle(new, answer_within, deadlines))
         self._compiled: dict[Statement, tuple[str, Mapping[str, Any]]] = {}
         # SQLite has one writer. Threads that queue here wake at once; in SQLite's own busy loop they would sleep.
         self._turn: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
@@ -197,10 +208,11 @@ class Database:
         pooled = self._connect()
         connection = pooled.driver_connection
         try:
-            if self.is_sqlite:
-                self._begin(connection, begin)
-            yield Transaction(self, connection)
-            connection.commit()
+            with self._deadlines.watching(connection.fileno()) if self._deadlines else nullcontext():
+                if self.is_sqlite:
+                    self._begin(connection, begin)
+                yield Transaction(self, connection)
+                connection.commit()
         except self.errors as error:
             self._abandon(pooled)
             raise self.translate(error) from error
@@ -265,7 +277,9 @@ class Database:
         if sqlstate in MISSING_TABLE:
             return self._no_table(reason)
         dbapi = self.engine.dialect.loaded_dbapi
-        if isinstance(original, (dbapi.OperationalError, dbapi.InterfaceError, SQLAlchemyError)):
+        if sqlstate in TIMED_OUT or isinstance(
+            original, (dbapi.OperationalError, dbapi.InterfaceError, SQLAlchemyError)
+        ):
             return StoreUnavailable(f"the database {self.name} does not answer: {reason}")
         return EatError(f"the database {self.name} refused: {reason}")
 
@@ -318,3 +332,10 @@ def _prepare(connection: sqlite3.Connection, *, foreign_keys: bool) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
+
+
+def _end_idle(connection: Any, seconds: float, deadlines: Deadlines) -> None:
+    """Have the server end a session that leaves a transaction open for so long: a process that hangs holds locks."""
+    with deadlines.watching(connection.fileno()):
+        connection.execute(f"SET idle_in_transaction_session_timeout = {int(1000 * seconds)}")
+        connection.commit()

@@ -22,8 +22,9 @@ MAX_EXPIRIES = 5
 # After so many it is worked on alone: one dead worker is an accident, two make all that it had in hand suspect, and
 # only the one that kills may pay for it.
 ALONE_AFTER = 2
-# After the database was away nothing is taken back for so long: whoever lives extends its leases first.
-GRACE_SECONDS = 10.0
+# After the database was away nothing is taken back for so long: whoever lives extends its leases first. Counted from
+# when this process last asked in vain, which it does every 15 s at the least: the database may be back only just.
+GRACE_SECONDS = 20.0
 
 # Written out rather than bound: the partial indexes are used only by a query that states their condition.
 QUEUED = documents.c.status == literal_column("'queued'")
@@ -120,8 +121,12 @@ class Leases(Submission):
         with self.database.write() as transaction:
             return transaction.run(EXPIRE_OWNER, worker=worker)
 
+    def _may_take_back(self) -> bool:
+        """Whether whoever lives has had the time to extend its leases."""
+        return self.database.seconds_since_failure() >= GRACE_SECONDS
+
     def _take_back(self, transaction: Transaction) -> None:
-        if self.database.seconds_since_failure() < GRACE_SECONDS:
+        if not self._may_take_back():
             return
         expired = transaction.rows(EXPIRED)
         if not expired:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from itertools import groupby
 
 from sqlalchemy import (
+    Boolean,
     Double,
     and_,
     bindparam,
@@ -28,7 +29,7 @@ from sqlalchemy import (
 
 from eat_worker.method.document import Stage
 from eat_worker.storage.engine import Transaction
-from eat_worker.storage.leases import ALONE_AFTER, END_EXPIRED, LEASE, QUEUED, RUNNING, Leases
+from eat_worker.storage.leases import ALONE_AFTER, END_EXPIRED, LEASE, MAX_EXPIRIES, QUEUED, RUNNING, Leases
 from eat_worker.storage.rows import (
     ALIGNMENT,
     DOCUMENT,
@@ -57,6 +58,8 @@ _by_this_worker = (
 _expiries = documents.c.expiries + case((RUNNING, 1), else_=0)
 _has_in_hand = exists().where(*_by_this_worker)
 _stale_after = bindparam("stale_after", type_=Double)
+# As in `Leases._take_back`, which gives up what would be taken once too often.
+_may_take_over = and_(bindparam("may_take_back", type_=Boolean), documents.c.expiries < MAX_EXPIRIES - 1)
 
 OPEN_RUNS = select(runs.c.id, runs.c.priority).where(runs.c.state == "open").order_by(runs.c.priority.desc(), runs.c.id)
 # Counted here and not by GROUP BY, for which SQLite would read every queued document in the order of another index.
@@ -79,7 +82,7 @@ CLAIM = (
     .where(
         documents.c.id == bindparam("document_id"),
         documents.c.stage == bindparam("at_stage"),
-        or_(and_(QUEUED, _due), and_(RUNNING, documents.c.lease_until < now())),
+        or_(and_(QUEUED, _due), and_(RUNNING, documents.c.lease_until < now(), _may_take_over)),
         or_(and_(_expiries < ALONE_AFTER, documents.c.breaks == 0), ~_has_in_hand),
         _run_is_open,
     )
@@ -177,7 +180,12 @@ class Queue(Leases):
         self, transaction: Transaction, document_id: int, stage: Stage, worker: str, lease_seconds: float
     ) -> Claim | None:
         row = transaction.row(
-            CLAIM, document_id=document_id, at_stage=str(stage), worker=worker, lease_seconds=lease_seconds
+            CLAIM,
+            document_id=document_id,
+            at_stage=str(stage),
+            worker=worker,
+            lease_seconds=lease_seconds,
+            may_take_back=self._may_take_back(),
         )
         if row is None:
             return None

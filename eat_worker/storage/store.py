@@ -31,12 +31,13 @@ class Store(Waiting):
         self.close()
 
 
-def open_store(url: str, *, create: bool = False) -> Store:
+def open_store(url: str, *, create: bool = False, answer_within: float | None = None) -> Store:
     """Opens the database and checks its revision.
 
     With `create`, an SQLite database that is missing or empty is made first; any other is upgraded only by
-    `eat db upgrade`. Raises ConfigurationError (no such kind of database), SchemaError (too old, too new, not eat's),
-    StoreUnavailable, DiskFull; no message holds a password.
+    `eat db upgrade`. `answer_within` bounds a transaction on a server, in seconds. Raises ConfigurationError (no such
+    kind of database), SchemaError (too old, too new, not eat's), StoreUnavailable, DiskFull; no message holds a
+    password.
     """
     if sqlite_file(url) is not None:
         found = schema.current(url)
@@ -45,7 +46,7 @@ def open_store(url: str, *, create: bool = False) -> Store:
         else:
             schema.require(url, found)
         return Store(Database(url, there=True))
-    database = Database(url)
+    database = Database(url, answer_within=answer_within)
     try:
         schema.require(url, schema.revision(database))
     except BaseException:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from eat_worker.errors import EatError, LeaseLost, NotFound, StoreUnavailable
+from eat_worker.jobs import dispatcher
 from eat_worker.method.document import Alignment, EnglishEntity, Outcome, Span, Stage
 from eat_worker.storage import control, leases
 from eat_worker.storage.store import open_store
@@ -243,13 +244,38 @@ def test_after_an_outage_the_living_extend_their_leases_before_any_is_taken_back
     scene.run()
     scene.claim("w1")
     scene.expire()  # nobody could extend it
-    monkeypatch.setattr(scene.store.database, "seconds_since_failure", lambda: 9.9)
+    monkeypatch.setattr(scene.store.database, "seconds_since_failure", lambda: 19.9)
     assert take(scene) == []
     assert scene.store.heartbeat("w1", [1], 60) == []
     scene.expire()
-    monkeypatch.setattr(scene.store.database, "seconds_since_failure", lambda: 10.1)
-    assert leases.GRACE_SECONDS == 10.0
+    monkeypatch.setattr(scene.store.database, "seconds_since_failure", lambda: 20.1)
+    assert leases.GRACE_SECONDS == 20.0
     assert take(scene) == [1]
+
+
+def test_a_dispatcher_whose_last_pause_outlasted_the_outage_gives_the_living_time_all_the_same(
+    scene: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.run()
+    scene.claim("w1")
+    scene.expire()
+    # It asked in vain, paused, and asks again when the database has just come back.
+    monkeypatch.setattr(scene.store.database, "seconds_since_failure", lambda: dispatcher.LONGEST_RETRY_SECONDS + 4)
+    assert take(scene) == []
+
+
+def test_after_an_outage_no_claim_takes_over_a_lease_before_the_living_could_extend_it(
+    scene: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.run(documents=2)
+    scene.claim("w1")
+    scene.expire()
+    monkeypatch.setattr(scene.store.database, "seconds_since_failure", lambda: 19.9)
+    # A hint that came twice names a document that is worked on.
+    assert scene.store.claim(1, Stage.FORWARD, "w2", 60) is None
+    assert scene.claim("w2", document_id=2).attempt == 1
+    monkeypatch.setattr(scene.store.database, "seconds_since_failure", lambda: 20.1)
+    assert scene.claim("w2").attempt == 2
 
 
 def test_an_outage_is_remembered_by_whoever_met_it(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,6 +146,16 @@ def test_a_document_that_kills_every_worker_is_given_up(scene: Any) -> None:
     assert scene.sql("SELECT kind, document_id FROM events") == [("poison", 1)]
 
 
+def test_no_claim_takes_over_what_has_killed_its_last_worker(scene: Any) -> None:
+    scene.run()
+    for number in range(MAX_EXPIRIES):
+        scene.claim(f"w{number}")
+        scene.expire()
+    assert scene.store.claim(1, Stage.FORWARD, "w9", 60) is None
+    assert scene.store.take_hints(10, window=10, stale_after=60) == []
+    assert (scene.status(), scene.store.dossier(1).error_code) == ("failed", "poison")
+
+
 def test_what_two_dead_workers_had_in_hand_is_tried_alone(scene: Any) -> None:
     scene.run(documents=4)
     for _ in range(2):
