@@ -80,7 +80,7 @@ SIZES: dict[str, dict[str, dict[str, Any]]] = {
         "broker flushed": {"flushes": 3},
         "database away": {"outages": 1, "between": (3.0, 5.0)},
         "SIGSTOP": {"stops": 2},
-        "network": {"events": 4},
+        "network": {"events": 3, "kinds": ("delay", "cut", "half-open")},
         "disk full": {"pages": 4, "limits": 2, "tmpfs": 2},
     },
 }

@@ -28,16 +28,20 @@ def make_private_folder(path: Path) -> None:
         raise ConfigurationError(f"{path} is a file, and a folder is needed there; name another place")
 
 
-def make_private_file(path: Path) -> None:
-    """Make an empty file for its owner only, unless it exists. Raises ConfigurationError when it cannot be made."""
-    if path.exists():
-        return
+def make_private_file(path: Path) -> bool:
+    """Make an empty file for its owner only, unless it exists; whether it is new.
+
+    Of several who try only one makes it. Raises ConfigurationError when it cannot be made.
+    """
     try:
-        path.touch(mode=0o600)
+        path.touch(mode=0o600, exist_ok=False)
+    except FileExistsError:
+        return False
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be made: {error.strerror}; name another place, such as --state DIR"
         ) from error
+    return True
 
 
 def private(path: str, flags: int) -> int:

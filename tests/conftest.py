@@ -1,10 +1,13 @@
-"""The models small enough for tests: one that is installed on this machine, one of random weights made here."""
+"""What all tests share: the log left as it was, and models small enough for tests: one that is installed on this
+machine, one of random weights made here."""
 
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +22,19 @@ for _number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 SMALL_MODEL = "smollm2-135m-instruct"
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """The log as it was: a command that ran in this process wrote to a stream that is closed by the next test."""
+    root, ours = logging.getLogger(), logging.getLogger("eat_worker")
+    before, levels = list(root.handlers), (root.level, ours.level)
+    yield
+    for handler in [known for known in root.handlers if known not in before]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
 
 
 @pytest.fixture(scope="session")

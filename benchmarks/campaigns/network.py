@@ -11,7 +11,7 @@ import random
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -34,6 +34,7 @@ def network(
     folder: Path,
     *,
     events: int,
+    kinds: Sequence[str] = KINDS,
     lease: float,
     seed: int,
     tell: Callable[[str], None],
@@ -59,8 +60,8 @@ def network(
         worker.start()
         eventually(lambda: audit.done(store), "the first document")
         gaps: dict[str, list[float]] = defaultdict(list)
-        order = [(KINDS[number % 4], ("database", "broker")[(number + number // 4) % 2]) for number in range(events)]
-        for kind, name in chance.sample(order, events):
+        turns = [(kinds[at % len(kinds)], ("database", "broker")[(at + at // len(kinds)) % 2]) for at in range(events)]
+        for kind, name in chance.sample(turns, events):
             time.sleep(chance.uniform(0.5, 2.0))
             gaps[f"{kind}, {name}"].append(_event(kind, proxies[name], feed, chance, 3 * lease))
             tell(f"{kind} on the way to the {name}: {gaps[f'{kind}, {name}'][-1]:.1f} s without a commit")

@@ -99,7 +99,7 @@ def upgrade(url: str) -> Upgrade:
         make_private_folder(file.parent)
         make_private_file(file)  # what SQLite makes beside it gets the same rights
         if before is not None and before != HEAD:
-            copy = backup(url, _free_name(file, before))
+            copy = _backup_beside(url, file, before)
     if before != HEAD:
         with closing(Database(url)) as database:
             try:
@@ -119,21 +119,27 @@ def backup(url: str, path: Path) -> Path:
         raise ConfigurationError("eat copies SQLite files only; for PostgreSQL use pg_dump")
     if not file.exists():
         raise _refusal(safe_url(url), None)
-    if path.exists():
-        raise ConfigurationError(f"{path} exists already; name another file for the backup")
     if not path.parent.is_dir():
         raise ConfigurationError(f"there is no folder {path.parent} for the backup")
+    if not _copied(url, file, path):
+        raise ConfigurationError(f"{path} exists already; name another file for the backup")
+    return path
+
+
+def _copied(url: str, file: Path, path: Path) -> bool:
+    """Copy to a new file, or return False when there is one."""
     room = shutil.disk_usage(path.parent).free
     if room < file.stat().st_size:
         raise DiskFull(f"{path.parent} has {room} bytes left, the backup of {file} needs {file.stat().st_size}")
+    if not make_private_file(path):  # SQLite fills an empty file; one of its own making would be open to others
+        return False
     with closing(Database(url)) as database:
         try:
-            make_private_file(path)  # SQLite fills an empty file; one of its own making would be open to others
             database.run_alone("VACUUM INTO ?", str(path))
         except EatError:
             path.unlink(missing_ok=True)
             raise
-    return path
+    return True
 
 
 def migrations() -> Path:
@@ -163,10 +169,9 @@ def _is_missing(url: str) -> bool:
     return file is not None and not file.exists()
 
 
-def _free_name(file: Path, before: str) -> Path:
+def _backup_beside(url: str, file: Path, before: str) -> Path:
+    """A copy under a name of its own: whoever upgrades at the same moment takes the next."""
     number = 0
-    while True:
-        copy = file.with_name(f"{file.name}.{before}{f'.{number}' if number else ''}.bak")
-        if not copy.exists():
-            return copy
+    while not _copied(url, file, copy := file.with_name(f"{file.name}.{before}{f'.{number}' if number else ''}.bak")):
         number += 1
+    return copy

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,22 +43,14 @@ class Ended:
 
 
 @pytest.fixture
-def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty working folder, no EAT_ variables, and the log as it was afterwards."""
+def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty working folder and no EAT_ variables."""
     for name in [name for name in os.environ if name.startswith("EAT_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.delenv("HF_ENDPOINT", raising=False)
     monkeypatch.chdir(tmp_path)
-    root, ours = logging.getLogger(), logging.getLogger("eat_worker")
-    before, levels = list(root.handlers), (root.level, ours.level)
-    yield
-    for handler in [known for known in root.handlers if known not in before]:
-        root.removeHandler(handler)
-        handler.close()
-    root.setLevel(levels[0])
-    ours.setLevel(levels[1])
 
 
 @pytest.fixture

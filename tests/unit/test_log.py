@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,18 +14,6 @@ from eat_worker.errors import EngineError
 from eat_worker.log import Redactor, bound, configure
 
 LOGGER = logging.getLogger("eat_worker.test")
-
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    root, ours = logging.getLogger(), logging.getLogger("eat_worker")
-    before, levels = list(root.handlers), (root.level, ours.level)
-    yield
-    for handler in [known for known in root.handlers if known not in before]:
-        root.removeHandler(handler)
-        handler.close()
-    root.setLevel(levels[0])
-    ours.setLevel(levels[1])
 
 
 def test_a_text_line_names_what_it_is_about() -> None:

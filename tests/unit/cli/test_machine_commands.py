@@ -114,7 +114,7 @@ def test_db_upgrade_check_and_backup(eat: Eat, tmp_path: Path) -> None:
     assert eat("db", "upgrade", "-q").out == "0002\n"
     checked = json.loads(eat("db", "check", "--json").out)
     assert (checked["current"], checked["needed"]) == ("0002", "0002")
-    assert eat("db", "check").out.endswith("at 0001, as needed\n")
+    assert eat("db", "check").out.endswith("at 0002, as needed\n")
     assert eat("db", "backup", "copy.db").out == "copy.db\n"
     assert eat("db", "check", "--database-url", "sqlite:///copy.db").code == 0
     again = eat("db", "backup", "copy.db", "--json")
