@@ -1,12 +1,12 @@
 """The simulation of tests/simulation, seed by seed: the product's state machine under every fault. Prints JSON.
 
     python benchmarks/simulation.py [--seeds 5000] [--first 0] [--jobs 2] [--mutants SEEDS] [--json FILE]
-    python benchmarks/simulation.py --replay SEED
+    python benchmarks/simulation.py [--seeds ... | --replay SEED] --as MUTANT
 
 Each seed is a world of its own: documents, worker processes, a broker and a database on a virtual clock, and faults
 drawn from the seed. `violations` must be 0. With --mutants, every deliberate fault of `mutants.py` runs through seeds
-until one of them sees it, at most SEEDS. --replay tells what happened in one seed, line by line. The exit code is 1
-when a seed is violated, or fewer than 95 % of the mutants are caught.
+until one of them sees it, at most SEEDS. --replay tells what happened in one seed, line by line. With --as, the product
+is the mutant of that name. The exit code is 1 when a seed is violated, or fewer than 95 % of the mutants are caught.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from mutants import MUTANTS, mutated
 from scenario import Simulator, Verdict, virtual
 from swarm import KINDS, RATES, TROUBLES
 
+MEMORY = Path("/dev/shm")  # where there is one, the files need no disk
 CHUNK = 50
 SHOWN = 10  # violated seeds that are told in full
 ENOUGH = 0.95  # of the mutants
@@ -41,21 +44,41 @@ Part = dict[str, Any]
 
 
 class Here:
-    """This process's simulator, made when the first seed asks for it."""
+    """This process's simulator, made when the first seed asks for it, in a folder of its own below `folder`."""
 
+    folder = Path()
     simulator: Simulator | None = None
     stack = ExitStack()
+
+    @classmethod
+    def work_in(cls, folder: Path) -> None:
+        """Keep files there; whoever made it removes it."""
+        cls.folder = folder
 
     @classmethod
     def get(cls) -> Simulator:
         """The one there is."""
         if cls.simulator is None:
-            cls.simulator = Simulator(cls.stack.enter_context(virtual()))
+            own = cls.folder / str(os.getpid())
+            own.mkdir()
+            cls.simulator = Simulator(cls.stack.enter_context(virtual()), own)
         return cls.simulator
 
 
-def run_seeds(first: int, count: int) -> Part:
+def acting_as(mutant: str | None) -> AbstractContextManager[None]:
+    """The product is the mutant of that name while the block lasts."""
+    if mutant is None:
+        return nullcontext()
+    return mutated(Here.get().ground, next(one for one in MUTANTS if one.name == mutant))
+
+
+def run_seeds(first: int, count: int, mutant: str | None) -> Part:
     """What these seeds came to."""
+    with acting_as(mutant):
+        return _run_seeds(first, count)
+
+
+def _run_seeds(first: int, count: int) -> Part:
     simulator = Here.get()
     began = time.process_time()
     seen: Counter[str] = Counter()
@@ -63,14 +86,15 @@ def run_seeds(first: int, count: int) -> Part:
     statuses: Counter[str] = Counter()
     violated: dict[int, list[str]] = {}
     digests = sha256()
-    longest = virtual_seconds = 0.0
+    longest = (0.0, first)
+    virtual_seconds = 0.0
     for seed in range(first, first + count):
         verdict = simulator.run(seed)
         seen += verdict.seen
         met += verdict.met
         statuses += verdict.statuses
         digests.update(verdict.digest.encode())
-        longest = max(longest, verdict.seconds)
+        longest = max(longest, (verdict.seconds, seed))
         virtual_seconds += verdict.virtual
         if verdict.violations:
             violated[seed] = verdict.violations
@@ -86,35 +110,36 @@ def run_seeds(first: int, count: int) -> Part:
     }
 
 
-def hunt(number: int, seeds: int) -> Part:
-    """The first seed that sees the mutant of that number."""
-    simulator, mutant = Here.get(), MUTANTS[number]
+def hunt(mutant: str, seeds: int) -> Part:
+    """The first seed that sees the mutant."""
+    simulator = Here.get()
     began = time.process_time()
     found: Verdict | None = None
-    with mutated(simulator.ground, mutant):
+    with acting_as(mutant):
         for seed in range(seeds):
             verdict = simulator.run(seed)
             if verdict.violations:
                 found = verdict
                 break
     return {
-        "mutant": mutant.name,
+        "mutant": mutant,
         "seed": found and found.seed,
         "seen_as": found and found.violations[0][:200],
         "cpu": time.process_time() - began,
     }
 
 
-def simulated(pool: ProcessPoolExecutor, first: int, count: int) -> Part:
+def simulated(pool: ProcessPoolExecutor, first: int, count: int, mutant: str | None) -> Part:
     """All seeds, over all processes."""
     chunks = [(at, min(CHUNK, first + count - at)) for at in range(first, first + count, CHUNK)]
-    parts = list(pool.map(run_seeds, *zip(*chunks, strict=True)))
+    parts = list(pool.map(run_seeds, *zip(*chunks, strict=True), [mutant] * len(chunks)))
     seen: Counter[str] = sum((part["seen"] for part in parts), Counter(dict.fromkeys(FAULTS, 0)))
     met: Counter[str] = sum((part["met"] for part in parts), Counter())
     violated = {seed: what for part in parts for seed, what in part["violated"].items()}
     for seed, what in list(violated.items())[:SHOWN]:
-        sys.stderr.write("".join(_story(seed, what)))
+        sys.stderr.write("".join(_story(seed, what, mutant)))
     cpu = sum(part["cpu"] for part in parts)
+    longest, slowest = max(part["longest"] for part in parts)
     return {
         "seeds": count,
         "first": first,
@@ -126,7 +151,8 @@ def simulated(pool: ProcessPoolExecutor, first: int, count: int) -> Part:
         "met": dict(sorted(met.items())),
         "digest": sha256("".join(part["digest"] for part in parts).encode()).hexdigest(),
         "virtual_hours": round(sum(part["virtual"] for part in parts) / 3600, 1),
-        "longest_seconds_to_finish_after_the_faults": round(max(part["longest"] for part in parts), 1),
+        "longest_seconds_to_finish_after_the_faults": round(longest, 1),
+        "slowest_seed": slowest,
         "cpu_seconds": round(cpu, 1),
         "seeds_per_cpu_second": round(count / cpu, 1),
     }
@@ -134,7 +160,7 @@ def simulated(pool: ProcessPoolExecutor, first: int, count: int) -> Part:
 
 def hunted(pool: ProcessPoolExecutor, seeds: int) -> Part:
     """All mutants, over all processes."""
-    found = list(pool.map(hunt, range(len(MUTANTS)), [seeds] * len(MUTANTS)))
+    found = list(pool.map(hunt, [mutant.name for mutant in MUTANTS], [seeds] * len(MUTANTS)))
     survivors = [one["mutant"] for one in found if one["seed"] is None]
     for name in survivors:
         sys.stderr.write(f"nobody saw: {name}\n")
@@ -148,21 +174,22 @@ def hunted(pool: ProcessPoolExecutor, seeds: int) -> Part:
     }
 
 
-def _story(seed: int, violations: list[str]) -> Iterator[str]:
+def _story(seed: int, violations: list[str], mutant: str | None) -> Iterator[str]:
     """What happened in a violated seed; the trace comes from a second, identical run."""
-    with virtual() as clock:
-        again = Simulator(clock).run(seed, traced=True)
+    with acting_as(mutant):
+        again = Here.get().run(seed, traced=True)
     yield f"\nseed {seed} is violated:\n"
     yield from (f"  {line}\n" for line in again.trace)
     if again.violations != violations:
         yield "  the second run went another way: something in it is not drawn from the seed\n"
-    yield f"to see it again: python benchmarks/simulation.py --replay {seed}\n"
+    option = "" if mutant is None else f" --as {shlex.quote(mutant)}"
+    yield f"to see it again: python benchmarks/simulation.py --replay {seed}{option}\n"
 
 
-def replay(seed: int) -> int:
+def replay(seed: int, mutant: str | None) -> int:
     """Tell one seed."""
-    with virtual() as clock:
-        verdict = Simulator(clock).run(seed, traced=True)
+    with acting_as(mutant):
+        verdict = Here.get().run(seed, traced=True)
     print("\n".join(verdict.trace))
     print(f"{dict(verdict.statuses)}, {len(verdict.violations)} violations")
     return 1 if verdict.violations else 0
@@ -175,15 +202,23 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--mutants", type=int, metavar="SEEDS")
     parser.add_argument("--replay", type=int, metavar="SEED")
+    parser.add_argument("--as", dest="mutant", metavar="MUTANT", choices=[mutant.name for mutant in MUTANTS])
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
-    if options.replay is not None:
-        return replay(options.replay)
+    with tempfile.TemporaryDirectory(prefix="eatsim", dir=MEMORY if MEMORY.is_dir() else None) as folder:
+        Here.work_in(Path(folder))
+        if options.replay is not None:
+            return replay(options.replay, options.mutant)
+        return run(options)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Seeds and mutants; the exit code."""
     began = time.monotonic()
     record: Part = {}
-    with ProcessPoolExecutor(options.jobs) as pool:
+    with ProcessPoolExecutor(options.jobs, initializer=Here.work_in, initargs=(Here.folder,)) as pool:
         if options.seeds:
-            record |= simulated(pool, options.first, options.seeds)
+            record |= simulated(pool, options.first, options.seeds, options.mutant)
         if options.mutants:
             record["mutation"] = hunted(pool, options.mutants)
     record |= {
