@@ -9,6 +9,8 @@ from typing import Any
 
 from celery import Celery
 
+from eat_worker.jobs import redis_transport
+
 # A hint that is not acknowledged comes back after this many seconds. Redis takes the shortest value of all programs on
 # one server and redelivers what still runs, so it lies far above any stage; a dead worker is noticed by its lease.
 VISIBILITY_SECONDS = 3600
@@ -17,6 +19,7 @@ CONTENT = ["json"]
 
 def open_app(url: str) -> Celery:
     """An application for the broker at `url` (redis, rediss, redis+socket, amqp, amqps); connects to nothing."""
+    redis_transport.register()
     app = Celery("eat_worker", broker=url, set_as_current=False)
     app.conf.update(configuration(url))
     return app
