@@ -76,7 +76,7 @@ SIZES: dict[str, dict[str, dict[str, Any]]] = {
         "real model": {"documents": 6, "kills": 3},
     },
     "small": {
-        "kill loop": {"documents": 300, "kills": 12, "points": 2},
+        "kill loop": {"documents": 500, "kills": 12, "points": 2},
         "broker flushed": {"flushes": 3},
         "database away": {"outages": 1, "between": (3.0, 5.0)},
         "SIGSTOP": {"stops": 2},

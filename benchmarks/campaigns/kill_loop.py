@@ -11,7 +11,7 @@ import fcntl
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -168,19 +168,35 @@ class Look:
         return self.done
 
 
-def loop(crew: Crew, look: Look, kills: int, tell: Callable[[str], None], patience: float = PATIENCE_SECONDS) -> None:
-    """So many kills, spread over the run but for its end; one after `patience` seconds in any case."""
+def loop(
+    crew: Crew,
+    look: Look,
+    kills: int,
+    points: int,
+    *,
+    tell: Callable[[str], None],
+    patience: float = PATIENCE_SECONDS,
+) -> None:
+    """So many kills, of every kind and at so many named points, spread over the run but for its end.
+
+    One after `patience` seconds in any case.
+    """
     chance, documents = crew.chance, crew.site.documents
-    victims = _victims(crew, kills)
+    victims = _victims(crew)
+    victim = next(victims)
     last = documents - min(documents / 10, LEFT_IN_PEACE)
     places = sorted(chance.uniform(documents / 50, last) for _ in range(kills))
-    while (number := crew.kills.total()) < kills:
+    while (number := crew.kills.total()) < kills or not _complete(crew, points):
         wait(crew, chance.uniform(*BETWEEN_SECONDS), lambda: False)
-        wait(crew, patience, partial(_is_time, crew, look, number, places[number]))
-        if crew.kills.total() == number:
-            crew.kill(victims[number])
+        wait(crew, patience, partial(_is_time, crew, look, number, places[min(number, kills - 1)]))
+        if crew.kills.total() == number and crew.kill(victim):
+            victim = next(victims)
         if number and number % 25 == 0 and crew.kills.total() > number:
             tell(f"{crew.kills.total()} kills, {look()} of {documents} done")
+
+
+def _complete(crew: Crew, points: int) -> bool:
+    return all(crew.kills[one] for one in victims_of(crew)) and len(set(crew.site.strikes())) >= points
 
 
 def victims_of(crew: Crew) -> dict[str, int]:
@@ -188,13 +204,12 @@ def victims_of(crew: Crew) -> dict[str, int]:
     return {name: weight for name, weight in WEIGHTS.items() if name != "database" or name in crew.servers}
 
 
-def _victims(crew: Crew, kills: int) -> list[str]:
-    """Who is killed, in this order: each kind by its weight, however few kills there are."""
+def _victims(crew: Crew) -> Iterator[str]:
+    """Who is killed, in this order: one of each kind, as named points may take many of the kills, then by weight."""
     weights = victims_of(crew)
-    whole = sum(weights.values())
-    victims = [name for name, weight in weights.items() for _ in range(-(-kills * weight // whole))]
-    crew.chance.shuffle(victims)
-    return victims
+    yield from crew.chance.sample(list(weights), len(weights))
+    while True:
+        yield from crew.chance.choices(list(weights), list(weights.values()))
 
 
 def _is_time(crew: Crew, look: Look, number: int, place: float) -> bool:
@@ -270,7 +285,7 @@ def kill_loop(
         store = stack.enter_context(open_store(site.settings.database))
         crew, look = Crew(site, chance, there), Look(store)
         crew.start()
-        loop(crew, look, kills, tell)
+        loop(crew, look, kills, points, tell=tell)
         crew.disarm()
         at_work = audit.done(store) < documents
         tell(f"{crew.kills.total()} kills, {look()} of {documents} done; now it is left in peace")

@@ -67,7 +67,7 @@ def real_model(
         store = stack.enter_context(open_store(site.settings.database))
         crew, look = Crew(site, chance, {}), Look(store)
         crew.start()
-        loop(crew, look, kills, tell, PATIENCE_SECONDS)
+        loop(crew, look, kills, 0, tell=tell, patience=PATIENCE_SECONDS)
         crew.disarm()
         wait(crew, GIVE_UP_SECONDS, lambda: look() == documents)
         finished = time.monotonic() - crew.last_kill
