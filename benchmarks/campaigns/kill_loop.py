@@ -179,14 +179,15 @@ def loop(
 ) -> None:
     """So many kills, of every kind and at so many named points, spread over the run but for its end.
 
-    One after `patience` seconds in any case.
+    One after `patience` seconds in any case; none any more when the run is done, which then has missed a goal.
     """
     chance, documents = crew.chance, crew.site.documents
     victims = _victims(crew)
     victim = next(victims)
     last = documents - min(documents / 10, LEFT_IN_PEACE)
     places = sorted(chance.uniform(documents / 50, last) for _ in range(kills))
-    while (number := crew.kills.total()) < kills or not _complete(crew, points):
+    while look() < documents and (crew.kills.total() < kills or not _every_kind(crew) or _struck(crew) < points):
+        number = crew.kills.total()
         wait(crew, chance.uniform(*BETWEEN_SECONDS), lambda: False)
         wait(crew, patience, partial(_is_time, crew, look, number, places[min(number, kills - 1)]))
         if crew.kills.total() == number and crew.kill(victim):
@@ -195,8 +196,14 @@ def loop(
             tell(f"{crew.kills.total()} kills, {look()} of {documents} done")
 
 
-def _complete(crew: Crew, points: int) -> bool:
-    return all(crew.kills[one] for one in victims_of(crew)) and len(set(crew.site.strikes())) >= points
+def _every_kind(crew: Crew) -> bool:
+    """Whether every kind of victim was killed from outside."""
+    return all(crew.kills[one] for one in victims_of(crew))
+
+
+def _struck(crew: Crew) -> int:
+    """How many different named points a worker has died at."""
+    return len(set(crew.site.strikes()))
 
 
 def victims_of(crew: Crew) -> dict[str, int]:
@@ -296,9 +303,9 @@ def kill_loop(
         outcome.at_least("SIGKILLs", kills, crew.kills.total())
         outcome.holds(
             "every kind of victim was killed, and the run was at work to the last kill",
-            true=at_work and all(crew.kills[one] for one in victims_of(crew)),
+            true=at_work and _every_kind(crew),
         )
-        outcome.at_least("named points struck", points, len(set(site.strikes())))
+        outcome.at_least("named points struck", points, _struck(crew))
         outcome.holds("annotations byte-identical to an undisturbed run", true=audit.digest(store) == digest)
         # -15: a worker that was just being started, and had not yet said what SIGTERM is to do.
         outcome.holds("every process drains with exit code 0", true=set(codes) <= {0, -15})

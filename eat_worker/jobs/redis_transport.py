@@ -22,7 +22,7 @@ class Channel(redis.Channel):
     @cached_property
     def subclient(self) -> Any:
         """The publish/subscribe connection, which carries remote control and events."""
-        pubsub = self._create_client(asynchronous=True).pubsub()  # type: ignore[no-untyped-call]
+        pubsub = self._create_client(asynchronous=True).pubsub()  # type: ignore[no-untyped-call]  # kombu's own
         pubsub.parse_response = partial(pubsub.parse_response, block=False, timeout=ANSWER_SECONDS)
         return pubsub
 
