@@ -121,12 +121,9 @@ class Leases(Submission):
         with self.database.write() as transaction:
             return transaction.run(EXPIRE_OWNER, worker=worker)
 
-    def _may_take_back(self) -> bool:
-        """Whether whoever lives has had the time to extend its leases."""
-        return self.database.seconds_since_failure() >= GRACE_SECONDS
-
     def _take_back(self, transaction: Transaction) -> None:
-        if not self._may_take_back():
+        """The one way back into the queue for a document whose worker fell silent."""
+        if self.database.seconds_since_failure() < GRACE_SECONDS:
             return
         expired = transaction.rows(EXPIRED)
         if not expired:

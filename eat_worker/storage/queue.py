@@ -11,11 +11,9 @@ from collections.abc import Collection, Iterator
 from itertools import groupby
 
 from sqlalchemy import (
-    Boolean,
     Double,
     and_,
     bindparam,
-    case,
     exists,
     func,
     insert,
@@ -29,7 +27,7 @@ from sqlalchemy import (
 
 from eat_worker.method.document import Stage
 from eat_worker.storage.engine import Transaction
-from eat_worker.storage.leases import ALONE_AFTER, END_EXPIRED, LEASE, MAX_EXPIRIES, QUEUED, RUNNING, Leases
+from eat_worker.storage.leases import ALONE_AFTER, LEASE, QUEUED, Leases
 from eat_worker.storage.rows import (
     ALIGNMENT,
     DOCUMENT,
@@ -55,11 +53,9 @@ _by_this_worker = (
     _in_hand.c.lease_owner == bindparam("worker"),
     _in_hand.c.lease_until >= now(),
 )
-_expiries = documents.c.expiries + case((RUNNING, 1), else_=0)
 _has_in_hand = exists().where(*_by_this_worker)
 _stale_after = bindparam("stale_after", type_=Double)
-# As in `Leases._take_back`, which gives up what would be taken once too often.
-_may_take_over = and_(bindparam("may_take_back", type_=Boolean), documents.c.expiries < MAX_EXPIRIES - 1)
+_with_others = and_(documents.c.expiries < ALONE_AFTER, documents.c.breaks == 0)
 
 OPEN_RUNS = select(runs.c.id, runs.c.priority).where(runs.c.state == "open").order_by(runs.c.priority.desc(), runs.c.id)
 # Counted here and not by GROUP BY, for which SQLite would read every queued document in the order of another index.
@@ -73,7 +69,7 @@ _READY = (
 )
 READY = _READY.where(or_(documents.c.hinted_at.is_(None), documents.c.hinted_at < now() - _stale_after))
 # By whether the worker has nothing in hand.
-CLAIMABLE = {True: _READY, False: _READY.where(documents.c.expiries < ALONE_AFTER, documents.c.breaks == 0)}
+CLAIMABLE = {True: _READY, False: _READY.where(_with_others)}
 HAS_IN_HAND = select(_in_hand.c.id).where(*_by_this_worker).limit(1)
 MARK_HINTED = update(documents).where(documents.c.id == bindparam("document_id")).values(hinted_at=now())
 
@@ -82,14 +78,14 @@ CLAIM = (
     .where(
         documents.c.id == bindparam("document_id"),
         documents.c.stage == bindparam("at_stage"),
-        or_(and_(QUEUED, _due), and_(RUNNING, documents.c.lease_until < now(), _may_take_over)),
-        or_(and_(_expiries < ALONE_AFTER, documents.c.breaks == 0), ~_has_in_hand),
+        QUEUED,
+        _due,
+        or_(_with_others, ~_has_in_hand),
         _run_is_open,
     )
     .values(
         status="running",
         attempt=documents.c.attempt + 1,
-        expiries=_expiries,
         lease_owner=bindparam("worker"),
         lease_until=now() + LEASE,
         hinted_at=null(),
@@ -185,13 +181,10 @@ class Queue(Leases):
             at_stage=str(stage),
             worker=worker,
             lease_seconds=lease_seconds,
-            may_take_back=self._may_take_back(),
         )
         if row is None:
             return None
         run_id, attempt, faults, retries, english, back_translation, *document = row
-        if attempt > 1:
-            transaction.run(END_EXPIRED, of_document=document_id, of_attempt=attempt - 1)
         # Remembered only when it was on record before: this transaction may still be rolled back.
         if run_id not in self._started and not transaction.run(START_RUN, run_id=run_id):
             self._started.add(run_id)

@@ -269,6 +269,11 @@ class Scene:
         """The lease of a worker that died."""
         self.sql("UPDATE documents SET lease_until = 1 WHERE id = :id AND status = 'running'", id=document_id)
 
+    def lose(self, document_id: int = 1) -> None:
+        """The worker died, its lease ran out and was taken back."""
+        self.expire(document_id)
+        self.store.take_hints(0, window=0, stale_after=60)
+
     def status(self, document_id: int = 1) -> str:
         return self.store.dossier(document_id).status
 

@@ -68,7 +68,7 @@ def test_a_kept_claim_is_what_reading_it_back_would_give(scene: Any) -> None:
         rounds=(scene.round(2), scene.round(1)),
     )
     kept = commit(scene, kept, Stage.BACK_TRANSLATION, alignments=ALIGNED)
-    scene.expire()
+    scene.lose()
     read = scene.store.claim(1, Stage.BACK_TRANSLATION, "w1", 60)
     assert replace(read, attempt=kept.attempt) == kept
     assert (kept.english, [output.round for output in kept.rounds]) == ("Kim � �", [1, 2])
@@ -77,7 +77,7 @@ def test_a_kept_claim_is_what_reading_it_back_would_give(scene: Any) -> None:
 def test_a_kept_claim_of_the_direct_method_knows_its_entities(scene: Any) -> None:
     scene.run(method="direct")
     kept = commit(scene, scene.claim(stage=Stage.DIRECT), Stage.SCORE, alignments=ALIGNED)
-    scene.expire()
+    scene.lose()
     read = scene.store.claim(1, Stage.SCORE, "w1", 60)
     assert replace(read, attempt=kept.attempt) == kept
     assert kept.english_entities == (KIM, SEOUL)
@@ -132,7 +132,7 @@ def test_rounds_survive_a_crash_before_the_commit(scene: Any) -> None:
     claim = scene.claim("w1")
     scene.store.add_round(claim, scene.round(1, "think"))
     scene.store.add_round(claim, scene.round(2, "Kim"))
-    scene.expire()
+    scene.lose()
     assert [(said.round, said.output) for said in scene.claim("w2").rounds] == [(1, "think"), (2, "Kim")]
 
 

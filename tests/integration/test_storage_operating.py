@@ -264,20 +264,6 @@ def test_a_dispatcher_whose_last_pause_outlasted_the_outage_gives_the_living_tim
     assert take(scene) == []
 
 
-def test_after_an_outage_no_claim_takes_over_a_lease_before_the_living_could_extend_it(
-    scene: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scene.run(documents=2)
-    scene.claim("w1")
-    scene.expire()
-    monkeypatch.setattr(scene.store.database, "seconds_since_failure", lambda: 19.9)
-    # A hint that came twice names a document that is worked on.
-    assert scene.store.claim(1, Stage.FORWARD, "w2", 60) is None
-    assert scene.claim("w2", document_id=2).attempt == 1
-    monkeypatch.setattr(scene.store.database, "seconds_since_failure", lambda: 20.1)
-    assert scene.claim("w2").attempt == 2
-
-
 def test_an_outage_is_remembered_by_whoever_met_it(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     database = scene.store.database
     with pytest.raises(EatError):

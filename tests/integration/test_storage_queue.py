@@ -126,10 +126,12 @@ def test_the_leases_of_a_dead_worker_can_be_ended_at_once(scene: Any) -> None:
     assert scene.store.heartbeat("alive", [other.document_id], 60) == []
 
 
-def test_a_claim_takes_over_an_expired_lease(scene: Any) -> None:
+def test_an_expired_lease_is_claimed_once_it_was_taken_back_and_not_before(scene: Any) -> None:
     scene.run()
     scene.claim("w1")
     scene.expire()
+    assert scene.store.claim(1, Stage.FORWARD, "w2", 60) is None
+    scene.lose()
     assert scene.claim("w2").attempt == 2
     assert [(a.worker, a.outcome) for a in scene.store.dossier(1).attempts] == [("w1", "expired"), ("w2", None)]
 
@@ -144,16 +146,6 @@ def test_a_document_that_kills_every_worker_is_given_up(scene: Any) -> None:
     found = scene.store.dossier(1)
     assert (found.status, found.error_code, found.run.state) == ("failed", "poison", "complete")
     assert scene.sql("SELECT kind, document_id FROM events") == [("poison", 1)]
-
-
-def test_no_claim_takes_over_what_has_killed_its_last_worker(scene: Any) -> None:
-    scene.run()
-    for number in range(MAX_EXPIRIES):
-        scene.claim(f"w{number}")
-        scene.expire()
-    assert scene.store.claim(1, Stage.FORWARD, "w9", 60) is None
-    assert scene.store.take_hints(10, window=10, stale_after=60) == []
-    assert (scene.status(), scene.store.dossier(1).error_code) == ("failed", "poison")
 
 
 def test_what_two_dead_workers_had_in_hand_is_tried_alone(scene: Any) -> None:
@@ -171,20 +163,10 @@ def test_what_two_dead_workers_had_in_hand_is_tried_alone(scene: Any) -> None:
     assert scene.store.claim_next({"gpu"}, "w2", 60).document_id == 4
 
 
-def test_one_whose_lease_nobody_took_back_is_tried_alone_too(scene: Any) -> None:
-    scene.run(documents=2)
-    scene.claim("w2", 2)
-    for worker in ("w0", "w1"):
-        scene.claim(worker, 1)
-        scene.expire(1)
-    assert scene.store.claim(1, Stage.FORWARD, "w2", 60) is None
-    assert scene.store.claim(1, Stage.FORWARD, "w3", 60).attempt == 3
-
-
 def test_a_commit_clears_the_count_of_dead_workers(scene: Any) -> None:
     scene.run()
     scene.claim("w1")
-    scene.expire()
+    scene.lose()
     scene.store.commit_stage(scene.claim("w2"), StageResult(english="K"), Stage.EXTRACT, keep=False, lease_seconds=60)
     assert scene.sql("SELECT expiries FROM documents") == [(0,)]
 
@@ -193,7 +175,7 @@ def test_a_heartbeat_extends_leases_and_names_the_lost_ones(scene: Any) -> None:
     scene.run(documents=3)
     for document_id in (1, 2, 3):
         scene.claim("w1", document_id)
-    scene.expire(2)
+    scene.lose(2)
     scene.claim("w2", 2)
     before = dict(scene.sql("SELECT id, lease_until FROM documents"))
     assert scene.store.heartbeat("w1", [3, 1, 2, 99], 600) == [2, 99]
@@ -311,7 +293,7 @@ def test_workers_that_end_the_last_documents_at_once_complete_the_run(scene: Any
 def test_a_zombie_cannot_write_anything(scene: Any) -> None:
     scene.run()
     zombie = scene.claim("w1")
-    scene.expire()
+    scene.lose()
     scene.claim("w2")
     with pytest.raises(LeaseLost, match=r"document 1 is no longer held by w1 \(attempt 1, forward\)"):
         scene.store.add_round(zombie, scene.round())
@@ -327,7 +309,7 @@ def test_a_zombie_cannot_write_anything(scene: Any) -> None:
 def test_the_same_worker_is_fenced_from_its_own_older_attempt(scene: Any) -> None:
     scene.run()
     old = scene.claim("w1")
-    scene.expire()
+    scene.lose()
     new = scene.claim("w1")
     with pytest.raises(LeaseLost):
         scene.store.add_round(old, scene.round())

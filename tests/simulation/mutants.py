@@ -190,9 +190,9 @@ def _lost_by_document(self: held.Held, claim: Claim) -> None:
 
 _MAY_CONTINUE = held.Held.may_continue
 _COMMIT = commit.Commit.commit_stage
-_LEASE_RUNS_OUT = f" AND documents.lease_until < {NOW}"
 _DUE = f" AND (documents.not_before IS NULL OR documents.not_before <= {NOW})"
 _STALE = f"(documents.hinted_at IS NULL OR documents.hinted_at < {NOW} - :stale_after)"
+_QUEUED = "documents.status = 'queued'"
 _STAGE = " AND documents.stage = :at_stage"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -209,23 +209,23 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _code("a document is released without the fence", faults.Faults, "release", _release_by_worker),
     # -- the claim
-    _sql("a live lease is taken", queue.CLAIM, _LEASE_RUNS_OUT),
+    _sql("a live lease is taken", queue.CLAIM, _QUEUED, "documents.status IN ('queued', 'running')"),
+    _sql("a document that has ended is claimed", queue.CLAIM, _QUEUED, "documents.status <> 'running'"),
     _sql(
-        "a document that has ended is claimed",
+        "a claim takes over a lease that ran out",
         queue.CLAIM,
-        "documents.status = 'queued' AND (documents.not_before",
-        "documents.status <> 'running' AND (documents.not_before",
+        _QUEUED,
+        f"(documents.status = 'queued' OR documents.status = 'running' AND documents.lease_until < {NOW})",
     ),
     _sql("a claim does not compare the stage", queue.CLAIM, _STAGE),
     _sql("a claim does not look whether the document is due", queue.CLAIM, _DUE),
     _sql("a claim does not look whether the run is open", queue.CLAIM, " AND runs.state = :state_1"),
     _sql("a claim does not count the attempt", queue.CLAIM, "attempt=(documents.attempt + :attempt_1)", "attempt=1"),
-    Mutant(
+    _sql(
         "a suspect is not worked on alone",
-        (
-            Code(leases, "ALONE_AFTER", 1000),
-            Sql(queue.CLAIM, "< :param_3 AND documents.breaks = :breaks_1 OR NOT", "< 1000 OR NOT"),
-        ),
+        queue.CLAIM,
+        "< :expiries_1 AND documents.breaks = :breaks_1 OR NOT",
+        "< 1000 OR NOT",
     ),
     _sql(
         "a claim leaves the lease without an end",
@@ -266,9 +266,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "lease_until=lease_until",
     ),
     _code("a heartbeat ends with the first error", held.Heartbeat, "_run", _heartbeat_that_gives_up),
-    _code("after an outage everything is taken back at once", leases.Leases, "_may_take_back", lambda _: True),
-    _sql("after an outage a claim takes over what it can", queue.CLAIM, " AND :may_take_back = 1"),
-    _sql("a claim takes over what has killed its last worker", queue.CLAIM, " AND documents.expiries < :expiries_1"),
+    _code("after an outage everything is taken back at once", leases, "GRACE_SECONDS", 0.0),
     _sql("expiries are not forgotten with a commit", commit.KEEP, "expiries=:expiries", "expiries=expiries + 2"),
     _sql(
         "the next stage begins without a lease of its own",

@@ -64,6 +64,7 @@ def test_a_document_that_is_claimed_here_again_is_no_longer_its_first_holders(de
     desk.add_run()
     with desk.held.holding(claim(desk)):
         desk.sql("UPDATE documents SET lease_until = 1")
+        desk.store.take_hints(0, window=0, stale_after=60)
         second = claim(desk)
         holding = desk.held.holding(second)
         holding.__enter__()
