@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "status": "Show how far the runs are.",
     "report": "Show F1, BLEU and entropy of scored documents.",
     "show": "Show everything stored about one document.",
+    "export": "Write the annotations of a run as JSON Lines.",
     "dead": "List, show, export and retry documents that failed for good.",
     "retry": "Work on failed or doubtful documents of a run again.",
     "pause": "Let a run wait until it is resumed.",

@@ -12,7 +12,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from eat_worker.corpora.reading import Format, read_documents
 from eat_worker.corpora.records import Rejected
@@ -22,15 +21,10 @@ from eat_worker.jobs.stages import open_tools
 from eat_worker.method.annotate import Annotation
 from eat_worker.method.annotate import annotate as annotate_document
 from eat_worker.method.config import MethodConfig
-from eat_worker.method.document import Alignment, Document
+from eat_worker.method.document import Document
 from eat_worker.method.rounds import Ask
+from eat_worker.runs.records import Record, entities_and_ledger
 from eat_worker.settings import Settings
-
-Record = dict[str, Any]
-"""An annotated record: text, id, lang, dataset, entities, english, ledger, seconds; or `error` with code and message.
-
-`entities` can be read back as gold; offsets are [start, end) in code points. `seconds` is time in the engine.
-"""
 
 
 def annotate(
@@ -45,9 +39,10 @@ def annotate(
     strict_bio: bool = False,
     with_rounds: bool = False,
 ) -> Iterator[Record]:
-    """The records of a file with their entities. A record that fails or was refused has `error` and stops nothing.
+    """The records of a file with their entities. One that fails or was refused has `error` and stops nothing.
 
-    `with_rounds` adds every round: prompt id, variables, answer and cost. `tag_map` and `strict_bio` as in `submit`.
+    `error` has code and message; `seconds` is time in the engine, `wall_seconds` from beginning to end. `with_rounds`
+    adds every round: prompt id, variables, answer and cost. `tag_map` and `strict_bio` as in `submit`.
 
     Raises CorpusError when the file cannot be read at all, ModelMissing without weights, ConfigurationError when the
     engine cannot do what is asked, and a retryable error when it is away: no record could succeed then.
@@ -93,12 +88,7 @@ def _record(item: Document | Rejected, ask: Ask, config: MethodConfig, session: 
 
 
 def _found(document: Document, found: Annotation) -> Record:
-    ledger = [_line(document.text, alignment) for alignment in found.alignments]
-    entities = [
-        {name: line[name] for name in ("start", "end", "tag", "words", "english", "via", "confidence")}
-        for line in ledger
-        if line["start"] is not None
-    ]
+    entities, ledger = entities_and_ledger(document.text, found.alignments)
     return {
         "entities": entities,
         "english": found.english,
@@ -107,19 +97,4 @@ def _found(document: Document, found: Annotation) -> Record:
         "ledger": ledger,
         "rounds": [asdict(output) for output in found.rounds],
         "seconds": round(sum(output.seconds for output in found.rounds), 3),
-    }
-
-
-def _line(text: str, alignment: Alignment) -> Record:
-    span, english = alignment.span, alignment.english
-    return {
-        "english": english.words,
-        "tag": english.tag,
-        "outcome": str(alignment.outcome),
-        "start": span.start if span else None,
-        "end": span.end if span else None,
-        "words": text[span.start : span.end] if span else None,
-        "via": alignment.via,
-        "answer": alignment.answer,
-        "confidence": alignment.confidence,
     }

@@ -108,7 +108,7 @@ TEXTS = page_of(documents.c.text, documents.c.back_translation).where(
     documents.c.status == "done",
 )
 ANNOTATED = page_of(
-    *(documents.c[name] for name in ("status", "english", "back_translation", *DOCUMENT)),
+    *(documents.c[name] for name in ("error_code", "english", "back_translation", *DOCUMENT)),
 ).where(documents.c.status.in_([bindparam("done"), bindparam("skipped")]))
 LEDGERS = (
     select(entities.c.document_id, *(entities.c[name] for name in (*ENGLISH_ENTITY, *ALIGNMENT)))
@@ -183,11 +183,11 @@ class Reading(Faults):
         """Every document that is done or was skipped, with its alignments, in the order they came."""
         for rows in self._pages(ANNOTATED, run_id, done="done", skipped="skipped"):
             ledgers = self._ledgers(rows[0][0], rows[-1][0])
-            for key, status, english, back_translation, *document in rows:
+            for key, skipped, english, back_translation, *document in rows:
                 yield Annotated(
                     document_id=key,
                     document=document_of(document),
-                    status=status,
+                    skipped=skipped,
                     english=english,
                     back_translation=back_translation,
                     alignments=ledgers.get(key, ()),

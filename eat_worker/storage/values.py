@@ -230,11 +230,14 @@ class Dossier:
 
 @dataclass(frozen=True, slots=True)
 class Annotated:
-    """A document that ended well, as an export needs it; the alignments hold its English entities."""
+    """A document that ended well, as an export needs it; the alignments hold its English entities.
+
+    `skipped` is why it never came to the model, or None.
+    """
 
     document_id: int
     document: Document
-    status: str
+    skipped: str | None
     english: str | None
     back_translation: str | None
     alignments: tuple[Alignment, ...]

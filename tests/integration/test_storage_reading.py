@@ -230,8 +230,8 @@ def test_texts_and_annotations_come_page_by_page(scene: Any, monkeypatch: pytest
     assert list(scene.store.iter_texts(run.id, "klue", "ja")) == []
     assert list(scene.store.iter_texts(other.id, "klue", "ko")) == []
     found = list(scene.store.iter_annotations(run.id))
-    assert [(a.document.text, a.status, a.english, a.alignments[0].answer) for a in found] == [
-        (f"김철수 {number}", "done", "Kim", str(number * 2 + 1)) for number in range(7)
+    assert [(a.document.text, a.skipped, a.english, a.alignments[0].answer) for a in found] == [
+        (f"김철수 {number}", None, "Kim", str(number * 2 + 1)) for number in range(7)
     ]
     assert list(scene.store.iter_annotations(99)) == []
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from eat_worker.corpora.writing import new_records
 from eat_worker.errors import ConfigurationError, CorpusError
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.prompts import prompt_set
@@ -22,7 +23,6 @@ from eat_worker.training.eacl.filtering import RULES, filtered
 from eat_worker.training.eacl.pairs import EaclPair, Refused, read_pairs
 from eat_worker.training.eacl.sharegpt import dataset_info, sharegpt
 from eat_worker.training.eacl.splitting import leakage, sentences_of, split
-from eat_worker.training.eacl.writing import new_records
 
 Figures = dict[str, Any]
 """What a step has done, for people and programs."""

@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 
 from eat_worker.cli.figures import csv_text, markdown
+from eat_worker.corpora.reading import read_documents
+from eat_worker.errors import StoreUnavailable
+from eat_worker.method.document import Document
 from eat_worker.metrics.published import Published
 from eat_worker.runs.reporting import report
 from eat_worker.settings import Settings
-from eat_worker.storage.store import open_store
+from eat_worker.storage.store import Store, open_store
 
 Eat = Callable[..., Any]
 
@@ -251,3 +254,48 @@ def test_an_id_that_very_many_have_is_not_listed_in_full(finished: Settings, eat
     said = eat("show", "k1").err
     assert said.startswith("more than 10 documents have the id 'k1': 34 (run demo), 33 (run demo), ")
     assert "25 (run demo), ...; the newest is shown" in said
+
+
+def test_export_writes_what_was_found_in_the_order_of_the_corpus(finished: Settings, eat: Eat) -> None:
+    done = eat("export", "demo")
+    assert done.code == 0
+    korean, arabic = [json.loads(line) for line in done.out.splitlines()]
+    assert (korean["id"], korean["lang"], arabic["lang"]) == ("k1", "ko", "ar")
+    for record in (korean, arabic):
+        assert (record["run"], record["fingerprint"], record["skipped"]) == ("demo", "f" * 64, None)
+        for entity in record["entities"]:
+            assert record["text"][entity["start"] : entity["end"]] == entity["words"]
+    assert [entity["tag"] for entity in korean["entities"]] == ["LOC"]
+    assert [line["outcome"] for line in korean["ledger"]] == ["exact", "not_in_translation"]
+    assert done.err == "not in it: 1 queued, 1 failed; see: eat status demo\n"
+    assert (eat("export", "demo", "--json").out, eat("export", "demo", "-q").err) == (done.out, "")
+
+
+def test_an_export_can_be_submitted_as_gold(finished: Settings, eat: Eat, tmp_path: Path) -> None:
+    assert eat("export", "demo", "-o", "found.jsonl").err.startswith("2 records of run demo are in found.jsonl\n")
+    with read_documents(tmp_path / "found.jsonl", lang=None, dataset=None) as read:
+        documents = list(read)
+    exported = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text(encoding="utf-8").splitlines()]
+    for document, record in zip(documents, exported, strict=True):
+        assert isinstance(document, Document)
+        assert document.gold is not None
+        assert [(gold.start, gold.end, gold.tag) for gold in document.gold] == [
+            (entity["start"], entity["end"], entity["tag"]) for entity in record["entities"]
+        ]
+
+
+def test_an_export_that_breaks_off_leaves_the_older_file(
+    finished: Settings, eat: Eat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "found.jsonl"
+    target.write_text("older")
+    assert eat("export", "other", "-o", "found.jsonl").code == 4
+    assert eat("export", "demo", "-o", ".").code == 2
+
+    def away(*_: object) -> object:
+        raise StoreUnavailable("the database went away")
+
+    monkeypatch.setattr(Store, "_ledgers", away)
+    assert eat("export", "demo", "-o", "found.jsonl").code == 69
+    assert target.read_text() == "older"
+    assert not list(tmp_path.glob("*.partial"))

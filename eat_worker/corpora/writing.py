@@ -1,4 +1,4 @@
-"""Output files of the EACL commands: JSON Lines that appear under their names only when they are whole."""
+"""JSON Lines files that appear under their names only when they are whole."""
 
 from __future__ import annotations
 
