@@ -60,7 +60,7 @@ SIZES: dict[str, dict[str, dict[str, Any]]] = {
         "database away": {"outages": 12, "between": (5.0, 30.0)},
         "SIGSTOP": {"stops": 32},
         "network": {"events": 56},
-        "disk full": {"pages": 60, "limits": 40, "tmpfs": 20},
+        "disk full": {"pages": 60, "limits": 40, "errors": 40, "tmpfs": 20},
         "overhead": {"documents": 2_000, "batch": 32, "batched": 500},
         "real model": {"documents": 40, "kills": 10},
     },
@@ -71,7 +71,7 @@ SIZES: dict[str, dict[str, dict[str, Any]]] = {
         "database away": {"outages": 2, "between": (5.0, 30.0)},
         "SIGSTOP": {"stops": 5},
         "network": {"events": 8},
-        "disk full": {"pages": 9, "limits": 6, "tmpfs": 3},
+        "disk full": {"pages": 9, "limits": 6, "errors": 6, "tmpfs": 3},
         "overhead": {"documents": 1_000, "batch": 32, "batched": 300},
         "real model": {"documents": 6, "kills": 3},
     },
@@ -81,7 +81,7 @@ SIZES: dict[str, dict[str, dict[str, Any]]] = {
         "database away": {"outages": 1, "between": (3.0, 5.0)},
         "SIGSTOP": {"stops": 2},
         "network": {"events": 3, "kinds": ("delay", "cut", "half-open")},
-        "disk full": {"pages": 4, "limits": 2, "tmpfs": 2},
+        "disk full": {"pages": 4, "limits": 2, "errors": 4, "tmpfs": 2},
     },
 }
 Run = Callable[[Outcome, Path], None]

@@ -1,20 +1,25 @@
-"""No room left for the database, at one point after another: what was committed stays, and the run goes on afterwards.
+"""No room left for the database, or a disk that fails, at one point after another: what was committed stays.
 
-Three ways: SQLite may have no more pages (`max_page_count`, SQLITE_FULL), the process may write no longer files
-(RLIMIT_FSIZE, an I/O error in the middle of a write), a small file system is full (tmpfs, ENOSPC; where this user may
-mount one). One worker goes through all points of a way and is never restarted.
+And the run goes on afterwards. Four ways: SQLite may have no more pages (`max_page_count`, SQLITE_FULL), the process
+may write no longer files (RLIMIT_FSIZE, EFBIG in the middle of a write), reads, writes, half writes or syncs end with
+EIO (`failing_io.c`, where there is a C compiler), a small file system is full (tmpfs, ENOSPC, where this user may mount
+one). One worker goes through all points of a way and is never restarted.
 """
 
 from __future__ import annotations
 
 import ctypes
+import itertools
+import mmap
 import os
 import random
 import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
@@ -33,9 +38,17 @@ FINISH_SECONDS = 900.0
 NOTICE_SECONDS = 60.0
 TMPFS_BYTES = 64 << 20
 CLONE_NEWNS = 0x20000
+IO_KINDS = {b"r": "reads", b"w": "writes", b"t": "half writes", b"s": "syncs"}  # as failing_io.c spells them
+LIBRARY = "failing_io.so"
 ROUNDS = "SELECT document_id, stage, entity, round, attempt, output FROM rounds"
 COMMITS = "SELECT document_id, attempt, stage FROM attempts WHERE outcome = 'committed'"
-FULL = ("no space left for the database", "disk I/O error", "database or disk is full", "does not answer")
+FULL = (
+    "no space left for the database",
+    "disk I/O error",
+    "database or disk is full",
+    "cannot be read",
+    "does not answer",
+)
 Tell = Callable[[str], None]
 
 
@@ -68,6 +81,7 @@ class Disk:
         self.worker = self.site.worker(log=False)
         self.worker.command += ["--pages", str(self.pages)]
         self.damaged = self.vanished = 0
+        self.kinds = Counter[str]()  # points by what failed, where a way has several
         self._feed = Feed(self.site, stack.enter_context(open_store(self.site.settings.database)))
 
     def start(self) -> Listener:
@@ -111,15 +125,27 @@ class Disk:
         return rounds, commits
 
 
-def run_points(disk: Disk, points: int, fill: Callable[[], object], free: Callable[[], object], tell: Tell) -> Listener:
-    """Fill the disk, wait until the worker complains, look, make room, wait until it gets on; so many times."""
+def run_points(
+    disk: Disk,
+    points: int,
+    fill: Callable[[], object],
+    free: Callable[[], object],
+    tell: Tell,
+    *,
+    failures: Callable[[], int] | None = None,
+) -> Listener:
+    """Fill the disk, wait until something fails, look, make room, wait until the worker gets on; so many times.
+
+    What fails are calls that `failures` counts, and without it what the worker complains of.
+    """
     listener = disk.start()
+    failures = failures or listener.complaints.total
     committed: tuple[set[Any], set[Any]] = (set(), set())
     eventually(disk.done, "the first document")
     for number in range(points):
-        before, done = listener.complaints.total(), disk.done()
+        before, done = failures(), disk.done()
         fill()
-        disk.work_until(lambda b=before: listener.complaints.total() > b, "a complaint about the disk", NOTICE_SECONDS)
+        disk.work_until(lambda b=before: failures() > b, "a complaint about the disk", NOTICE_SECONDS)
         committed = disk.look(committed)
         free()
         disk.work_until(lambda d=done: disk.done() > d, "a document after there was room", NOTICE_SECONDS)
@@ -160,12 +186,41 @@ def by_limit(disk: Disk, chance: random.Random, points: int, tell: Tell) -> List
     )
 
 
-def full_disk(outcome: Outcome, folder: Path, *, pages: int, limits: int, tmpfs: int, seed: int, tell: Tell) -> None:
+def by_errors(disk: Disk, chance: random.Random, points: int, tell: Tell) -> Listener:
+    """EIO of reads, writes, half writes and syncs in turn, for as long as it takes to be met and a moment more."""
+    kinds = itertools.cycle(IO_KINDS)
+    place = disk.site.folder
+    subprocess.run(
+        ["cc", "-shared", "-fPIC", "-o", place / LIBRARY, Path(__file__).with_name("failing_io.c")], check=True
+    )
+    (place / "order").write_bytes(bytes(16))
+    disk.worker.env |= {"LD_PRELOAD": str(place / LIBRARY), "FAILING_IO": str(place / "order")}
+    with (place / "order").open("r+b") as file, mmap.mmap(file.fileno(), 16) as order:
+
+        def failures() -> int:
+            return int.from_bytes(order[8:16], sys.byteorder)
+
+        def fill() -> None:
+            kind = next(kinds)
+            disk.kinds[IO_KINDS[kind]] += 1
+            order[0:1] = kind
+
+        def free() -> None:
+            time.sleep(chance.uniform(0, 0.5))
+            order[0:1] = bytes(1)
+
+        return run_points(disk, points, fill, free, tell, failures=failures)
+
+
+def full_disk(
+    outcome: Outcome, folder: Path, *, pages: int, limits: int, errors: int, tmpfs: int, seed: int, tell: Tell
+) -> None:
     """So many points of each way; what they found goes into `outcome`."""
     chance = random.Random(seed)
     ways: dict[str, tuple[int, Callable[..., Listener]]] = {
         "max_page_count": (pages, by_pages),
         "RLIMIT_FSIZE": (limits, by_limit),
+        "EIO": (errors, by_errors),
         "tmpfs": (tmpfs, by_ballast),
     }
     total = 0
@@ -175,6 +230,9 @@ def full_disk(outcome: Outcome, folder: Path, *, pages: int, limits: int, tmpfs:
         with ExitStack() as stack:
             if name == "tmpfs" and (why := mount_of_its_own(stack, folder / name / "state", TMPFS_BYTES)):
                 outcome.counts[name] = f"skipped: {why}"
+                continue
+            if name == "EIO" and shutil.which("cc") is None:
+                outcome.counts[name] = "skipped: there is no C compiler"
                 continue
             disk = Disk(stack, folder / name)
             tell(f"{name}: {points} points")
@@ -195,6 +253,8 @@ def _told(outcome: Outcome, disk: Disk, name: str, points: int, listener: Listen
         f"attempts by outcome: {name}": found.outcomes,
         f"rounds asked twice: {name}": disk.site.requests() - found.rounds,
     }
+    if disk.kinds:
+        outcome.counts[f"points by kind: {name}"] = dict(disk.kinds)
     outcome.at_most(f"{name}: committed rows that vanished", 0, disk.vanished)
     outcome.at_most(f"{name}: integrity checks that failed", 0, disk.damaged)
     outcome.at_most(f"{name}: lost, duplicated or half-written", 0, found.lost + found.duplicated + found.half_written)

@@ -62,7 +62,7 @@ def record(number: int) -> dict[str, Any]:
 
 
 class Child:
-    """A process that is started again after it ended. `log` is appended to."""
+    """A process that is started again after it ended. `log` is appended to, `env` may be changed between starts."""
 
     def __init__(self, name: str, command: Sequence[str], env: dict[str, str], cwd: Path, log: Path | None) -> None:
         self.name = name
@@ -71,14 +71,14 @@ class Child:
         self.due = 0.0  # when it may be started again, on the monotonic clock
         self.starts = 0
         self.process: subprocess.Popen[bytes] | None = None
-        self._env, self._cwd = env, cwd
+        self.env, self._cwd = env, cwd
 
     def start(self) -> None:
         """Start it."""
         stderr = subprocess.PIPE if self.log is None else self.log.open("ab")
         self.process = subprocess.Popen(
             self.command,
-            env=self._env,
+            env=self.env,
             cwd=self._cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

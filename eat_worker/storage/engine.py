@@ -38,6 +38,10 @@ DISK_FULL = "53100"  # PostgreSQL
 # PostgreSQL ended the session because it was idle inside a transaction, or in one for too long: to psycopg a mistake of
 # the program's, here the mark of a process that had been stopped or cut off.
 TIMED_OUT = ("25P03", "25P04")
+# PostgreSQL: a page that cannot be read or makes no sense. Like SQLITE_CORRUPT, which is also what SQLite says when a
+# read ends with EIO, it is no document's fault, and may be over with the next try.
+DAMAGED = ("XX001", "XX002")
+HOW_TO_MEND = "the disk failed or the file is damaged; if it stays so, put a backup in its place"
 
 
 def parse_url(url: str) -> URL:
@@ -276,6 +280,8 @@ class Database:
             return DiskFull(f"the disk of the database {self.name} is full: {reason}")
         if sqlstate in MISSING_TABLE:
             return self._no_table(reason)
+        if sqlstate in DAMAGED:
+            return StoreUnavailable(f"the database {self.name} cannot be read ({reason}): {HOW_TO_MEND}")
         dbapi = self.engine.dialect.loaded_dbapi
         if sqlstate in TIMED_OUT or isinstance(
             original, (dbapi.OperationalError, dbapi.InterfaceError, SQLAlchemyError)
@@ -290,7 +296,7 @@ class Database:
         if code == sqlite3.SQLITE_NOTADB:
             return SchemaError(f"{self.name} is not an eat database: {reason}")
         if code == sqlite3.SQLITE_CORRUPT:
-            return EatError(f"the database {self.name} is damaged ({reason}); put a backup in its place")
+            return StoreUnavailable(f"the database {self.name} cannot be read ({reason}): {HOW_TO_MEND}")
         if reason.startswith(("no such table", "no such column")):
             return self._no_table(reason)
         if code == sqlite3.SQLITE_CANTOPEN:

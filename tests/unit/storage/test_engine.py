@@ -194,6 +194,7 @@ def test_a_statement_is_compiled_once(store: Store) -> None:
         (psycopg.errors.DiskFull("could not extend file; password=s3cret"), DiskFull),
         (psycopg.errors.UndefinedTable("relation does not exist"), SchemaError),
         (psycopg.errors.DeadlockDetected("deadlock detected"), StoreUnavailable),
+        (psycopg.errors.DataCorrupted("invalid page in block 7"), StoreUnavailable),
         (PoolTimeout("QueuePool limit of size 16 reached"), StoreUnavailable),
     ],
 )
@@ -215,7 +216,8 @@ def test_a_damaged_file_says_what_to_do(store: Store, run: Run, url: str) -> Non
     assert file is not None
     whole = file.read_bytes()
     file.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
-    with pytest.raises(EatError, match=r"is damaged \(database disk image is malformed\); put a backup in its place"):
+    # As away, not as a document's fault: SQLite says the same when the disk fails to read.
+    with pytest.raises(StoreUnavailable, match=r"\(database disk image is malformed\): .* put a backup in its place"):
         store.list_runs()
 
 
