@@ -283,8 +283,12 @@ class Database:
         if sqlstate in DAMAGED:
             return StoreUnavailable(f"the database {self.name} cannot be read ({reason}): {HOW_TO_MEND}")
         dbapi = self.engine.dialect.loaded_dbapi
-        if sqlstate in TIMED_OUT or isinstance(
-            original, (dbapi.OperationalError, dbapi.InterfaceError, SQLAlchemyError)
+        # libpq has neither a state nor a class for an answer that it cannot make out.
+        garbled = sqlstate is None and type(original) in (dbapi.DatabaseError, dbapi.InternalError)
+        if (
+            garbled
+            or sqlstate in TIMED_OUT
+            or isinstance(original, (dbapi.OperationalError, dbapi.InterfaceError, SQLAlchemyError))
         ):
             return StoreUnavailable(f"the database {self.name} does not answer: {reason}")
         return EatError(f"the database {self.name} refused: {reason}")

@@ -195,6 +195,7 @@ def test_a_statement_is_compiled_once(store: Store) -> None:
         (psycopg.errors.UndefinedTable("relation does not exist"), SchemaError),
         (psycopg.errors.DeadlockDetected("deadlock detected"), StoreUnavailable),
         (psycopg.errors.DataCorrupted("invalid page in block 7"), StoreUnavailable),
+        (psycopg.DatabaseError("lost synchronization with server: got message type 'x'"), StoreUnavailable),
         (PoolTimeout("QueuePool limit of size 16 reached"), StoreUnavailable),
     ],
 )
