@@ -60,6 +60,7 @@ class Nemesis(Client):
         self.cancelled: set[int] = set()
         self._crew = crew
         self._runs = run_ids
+        self._commands: list[Task] = []
 
     def pause(self) -> None:
         task = self.world.current
@@ -72,6 +73,11 @@ class Nemesis(Client):
             self.world.after(one.after, lambda one=one: self.strike(one))  # type: ignore[misc]  # bound at once
         self.world.after(self.world.plan.calm_after, self._calm)
 
+    def leave(self) -> None:
+        """The world is over: an operator who waits does so no longer."""
+        for command in self._commands:
+            command.kill()
+
     def strike(self, one: Disturbance) -> None:
         """Do it now. It counts where there is anything that it can strike."""
         world = self.world
@@ -82,7 +88,7 @@ class Nemesis(Client):
             if worker.is_alive:
                 world.seen[one.kind] += _strike_worker(worker, one)
         elif one.kind in OF_AN_OPERATOR:
-            Task(world, one.kind, lambda: self._command(one, run_id, worker), _ended(world))
+            self._commands.append(Task(world, one.kind, lambda: self._command(one, run_id, worker), _ended(world)))
         elif one.kind == "flush":
             world.seen[one.kind] += world.broker.forget() > 0
         elif one.kind == "redeliver":

@@ -117,6 +117,7 @@ class Simulator:
             world.run(START + plan.calm_after + LIMIT_SECONDS + _work(plan), lambda: bool(over))
         for worker in crew.workers:
             worker.leave()
+        nemesis.leave()
         world.run(world.now, lambda: False)
         return world, nemesis, bool(over)
 
