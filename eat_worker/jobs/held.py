@@ -68,11 +68,10 @@ class Held:
         """Extend every lease; mark those that the database gave to somebody else or that were cancelled."""
         with self._lock:
             held = list(self._claims)
-        documents = {lease.document_id for lease in held}
-        gone = set(self._store.heartbeat(self.worker, documents, self.lease_seconds) if held else ())
+        gone = self._store.heartbeat(held, self.lease_seconds) if held else ()
         with self._lock:
-            # Committed meanwhile, or already at its next stage: then it is not this lease that is gone.
-            self._lost |= {lease for lease in held if lease.document_id in gone and lease in self._claims}
+            # What was put down meanwhile is over and not lost.
+            self._lost.update(lease for lease in gone if lease in self._claims)
 
     def release_all(self, error: EatError | None = None) -> None:
         """Give every claim back to the queue at once, whatever its holder is doing; its later writes are refused.

@@ -16,6 +16,7 @@ from eat_worker.storage.engine import Transaction
 from eat_worker.storage.rows import dump
 from eat_worker.storage.submission import Submission
 from eat_worker.storage.tables import attempts, documents, events, now, runs
+from eat_worker.storage.values import Lease
 
 # A document whose workers died this often in a row, without a commit between, is taken to be what kills them.
 MAX_EXPIRIES = 5
@@ -69,7 +70,13 @@ ADD_EVENT = insert(events).values(
 
 HEARTBEAT = (
     update(documents)
-    .where(documents.c.id == bindparam("document_id"), documents.c.lease_owner == bindparam("worker"), RUNNING)
+    .where(
+        documents.c.id == bindparam("document_id"),
+        # What was committed under this lease, and never heard of, is nobody's here to keep.
+        documents.c.attempt == bindparam("of_attempt"),
+        documents.c.lease_owner == bindparam("worker"),
+        RUNNING,
+    )
     .values(lease_until=now() + LEASE)
 )
 LEASE_OWNERS = select(documents.c.lease_owner).where(RUNNING).distinct()
@@ -101,14 +108,20 @@ COMPLETE_RUN = (
 class Leases(Submission):
     """The part of a store that keeps leases and takes back those that ran out."""
 
-    def heartbeat(self, worker: str, document_ids: Collection[int], lease_seconds: float) -> list[int]:
-        """Extends the worker's leases to `lease_seconds` from now; the documents that it no longer owns."""
+    def heartbeat(self, leases: Collection[Lease], lease_seconds: float) -> list[Lease]:
+        """Extends the leases to `lease_seconds` from now; those that are lost."""
         with self.database.write() as transaction:
             # In one order everywhere: two heartbeats of one worker then never wait for each other.
             return [
-                document_id
-                for document_id in sorted(document_ids)
-                if not transaction.run(HEARTBEAT, document_id=document_id, worker=worker, lease_seconds=lease_seconds)
+                lease
+                for lease in sorted(leases, key=lambda lease: (lease.document_id, lease.attempt))
+                if not transaction.run(
+                    HEARTBEAT,
+                    document_id=lease.document_id,
+                    of_attempt=lease.attempt,
+                    worker=lease.worker,
+                    lease_seconds=lease_seconds,
+                )
             ]
 
     def lease_owners(self) -> list[str]:

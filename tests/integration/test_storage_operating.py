@@ -242,11 +242,11 @@ def test_after_an_outage_the_living_extend_their_leases_before_any_is_taken_back
     scene: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.run()
-    scene.claim("w1")
+    lease = scene.claim("w1").lease
     scene.expire()  # nobody could extend it
     monkeypatch.setattr(scene.store.database, "seconds_since_failure", lambda: 19.9)
     assert take(scene) == []
-    assert scene.store.heartbeat("w1", [1], 60) == []
+    assert scene.store.heartbeat([lease], 60) == []
     scene.expire()
     monkeypatch.setattr(scene.store.database, "seconds_since_failure", lambda: 20.1)
     assert leases.GRACE_SECONDS == 20.0

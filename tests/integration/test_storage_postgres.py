@@ -80,7 +80,7 @@ def worker(store: Any, name: str, seed: int, committed: list[tuple[int, str]], s
             try:
                 if chance.random() < 0.1:
                     time.sleep(0.25)
-                store.heartbeat(name, [claim.document_id], 60)
+                store.heartbeat([claim.lease], 60)
                 after = claim.config.stage_after(claim.stage)
                 kept = store.commit_stage(claim, StageResult(), after, keep=chance.random() < 0.5, lease_seconds=60)
                 committed.append((claim.document_id, str(claim.stage)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -123,7 +124,7 @@ def test_the_leases_of_a_dead_worker_can_be_ended_at_once(scene: Any) -> None:
     assert mine.document_id in ids(scene.store.take_hints(10, window=10, stale_after=60))
     with pytest.raises(LeaseLost):
         scene.store.commit_stage(mine, StageResult(english="Kim"), Stage.EXTRACT, keep=False, lease_seconds=60)
-    assert scene.store.heartbeat("alive", [other.document_id], 60) == []
+    assert scene.store.heartbeat([other.lease], 60) == []
 
 
 def test_an_expired_lease_is_claimed_once_it_was_taken_back_and_not_before(scene: Any) -> None:
@@ -173,16 +174,26 @@ def test_a_commit_clears_the_count_of_dead_workers(scene: Any) -> None:
 
 def test_a_heartbeat_extends_leases_and_names_the_lost_ones(scene: Any) -> None:
     scene.run(documents=3)
-    for document_id in (1, 2, 3):
-        scene.claim("w1", document_id)
+    one, two, three = (scene.claim("w1", document_id).lease for document_id in (1, 2, 3))
     scene.lose(2)
     scene.claim("w2", 2)
+    absent = replace(one, document_id=99)
     before = dict(scene.sql("SELECT id, lease_until FROM documents"))
-    assert scene.store.heartbeat("w1", [3, 1, 2, 99], 600) == [2, 99]
+    assert scene.store.heartbeat([three, one, two, absent], 600) == [two, absent]
     after = dict(scene.sql("SELECT id, lease_until FROM documents"))
     assert after[1] - before[1] > 500
     assert after[2] == before[2]
     assert after[3] - before[3] > 500
+
+
+def test_a_heartbeat_keeps_no_later_attempt_of_the_same_worker(scene: Any) -> None:
+    """A commit went through, its answer was lost: whoever still holds the old lease must not keep the new one alive."""
+    scene.run()
+    claim = scene.claim()
+    scene.store.commit_stage(claim, StageResult(english="Kim"), Stage.EXTRACT, keep=True, lease_seconds=60)
+    before = scene.sql("SELECT lease_until FROM documents")
+    assert scene.store.heartbeat([claim.lease], 600) == [claim.lease]
+    assert scene.sql("SELECT lease_until FROM documents") == before
 
 
 def test_without_a_broker_the_next_document_is_claimed_directly(scene: Any) -> None:

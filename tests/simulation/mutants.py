@@ -254,11 +254,13 @@ MUTANTS: tuple[Mutant, ...] = (
     _sql(
         "a heartbeat revives a lost lease",
         leases.HEARTBEAT,
-        f"SET lease_until=({NOW} + :lease_seconds) WHERE documents.id = :document_id AND"
-        " documents.lease_owner = :worker AND documents.status = 'running'",
+        f"SET lease_until=({NOW} + :lease_seconds) WHERE documents.id = :document_id"
+        " AND documents.attempt = :of_attempt"
+        " AND documents.lease_owner = :worker AND documents.status = 'running'",
         f"SET lease_until=({NOW} + :lease_seconds), lease_owner=:worker, status='running'"
         " WHERE documents.id = :document_id",
     ),
+    _sql("a heartbeat does not compare the attempt", leases.HEARTBEAT, " AND documents.attempt = :of_attempt"),
     _sql(
         "a heartbeat extends nothing",
         leases.HEARTBEAT,

@@ -151,6 +151,7 @@ class Nemesis(Client):
             self.operator.resume_run(run_id)
         finally:
             self.world.resuming -= 1
+            self.world.resumed_at = self.world.now
             self.world.hinted.clear()
 
     def _calm(self) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from swarm import SLOW_SECONDS
+
 from eat_worker.errors import BrokerUnavailable
 from eat_worker.storage.values import Hint
 
@@ -45,7 +47,9 @@ class Publisher:
     def _check(self, hint: Hint) -> None:
         """No hint is sent again at once: nothing can have become of the first one yet."""
         world, key = self._worker.world, (hint.document_id, hint.attempt)
-        if world.now - world.hinted.get(key, 0.0) < HINT_SECONDS and not world.resuming:
+        # What was taken before a run was resumed may be sent only after it, and once more.
+        forgotten = world.resuming or world.now - world.resumed_at < HINT_SECONDS + SLOW_SECONDS
+        if world.now - world.hinted.get(key, 0.0) < HINT_SECONDS and not forgotten:
             world.violate(f"document {hint.document_id}: hinted twice within {HINT_SECONDS} s")
         world.hinted[key] = world.now
 

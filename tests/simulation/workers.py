@@ -28,7 +28,6 @@ from eat_worker.jobs.advance import Advancer
 from eat_worker.jobs.dispatcher import Dispatcher
 from eat_worker.jobs.held import Heartbeat, Held
 from eat_worker.jobs.observing import Observer
-from eat_worker.jobs.patience import RETRY_LONGEST_SECONDS
 from eat_worker.jobs.pool import Pool
 from eat_worker.jobs.stages import Tools
 from eat_worker.jobs.stopping import BROKEN_SECONDS, RELEASE_SECONDS
@@ -194,11 +193,11 @@ class Worker(Client):
             self.crash("before a commit")
         if world.strikes("commit_refused"):
             if self.stop.is_set():  # else it tries again
-                self.excuse(0.0)
+                self.excuse(SLOW_SECONDS)  # a heartbeat under way may still extend it
             raise sqlite3.OperationalError("disk I/O error")
         sqlite.execute("COMMIT")
         if world.strikes("commit_unanswered"):
-            self.excuse(RETRY_LONGEST_SECONDS + SLOW_SECONDS)  # it holds what it has until it asks again
+            self.excuse(0.0)  # it does not know what it holds
             raise sqlite3.OperationalError("the connection was lost")
         if world.strikes("crash_after_commit"):
             self.crash("after a commit")
@@ -322,7 +321,7 @@ class _Store(Store):
         try:
             super().release(claim, reason=reason)
         except StoreUnavailable:
-            self.worker.excuse(0.0)  # tried once; the lease runs out instead
+            self.worker.excuse(SLOW_SECONDS)  # tried once; the lease runs out instead
             raise
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from math import inf
 from random import Random
 
 from broker import Broker
@@ -40,6 +41,7 @@ class World(Agenda):
         self.outages: list[tuple[str, float]] = []  # when a process found that the database was away
         self.excuses: list[tuple[str, float, float]] = []  # when a process may have been kept from its leases
         self.resuming = 0  # commands under way that make the database forget hints
+        self.resumed_at = -inf  # when the last of them ended
         self.processes = 0
         self.deaths_by_chance = 0  # of processes that no document killed
         self.is_alive: Callable[[str], bool] = lambda _: False  # whether a process of that name runs
