@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -65,11 +66,20 @@ def machine() -> str:
     return f"{about}, load {os.getloadavg()[0]:.1f} at the start"
 
 
+def commit() -> str:
+    """The commit of this checkout, with a + where files differ from it; "" where git does not say."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--exclude=*", "--dirty=+"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""
+
+
 def as_json(outcome: Outcome, *, command: str, seed: int, on: str, seconds: float) -> dict[str, Any]:
     """One campaign's entry in the file."""
     when = datetime.now(UTC).isoformat(timespec="seconds")
     told = {"command": command, "machine": on, "seed": seed, "seconds": round(seconds, 1), "ended_at": when}
-    return {**told, "met": outcome.met and not outcome.skipped, **asdict(outcome)}
+    return {**told, "commit": commit(), "met": outcome.met and not outcome.skipped, **asdict(outcome)}
 
 
 def merged(file: Path, entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -100,7 +110,8 @@ def as_markdown(entries: Sequence[dict[str, Any]]) -> str:
             lines.append(f"| {entry['campaign']} | {found} | {met} |")
     for entry in entries:
         told = f"`{entry['command']}`, seed {entry['seed']}, {entry['seconds']} s, {entry['machine']}"
-        lines += ["", f"## {entry['campaign']}", "", f"{told}, ended {entry['ended_at']}.", ""]
+        when = f"ended {entry['ended_at']}, commit {entry['commit'] or 'unknown'}"
+        lines += ["", f"## {entry['campaign']}", "", f"{told}, {when}.", ""]
         lines += [f"- {name}: {_shown(value)}" for name, value in entry["counts"].items()]
     return HEAD + "\n".join(lines) + "\n"
 
