@@ -8,10 +8,10 @@ their own entries in the files and leave the others, so that the whole may be ru
 its own: one that breaks has missed a goal, and the others go on. The exit code is 3 when a goal was missed. All
 processes and servers are started here and ended by their ids; PostgreSQL runs as an unprivileged user.
 
-Minutes of the full scale on two cores that do nothing else: simulation 25, kill loop 12 (Redis and PostgreSQL) and 10
-(Valkey and SQLite, 3 less after the other one), real model 15, network 15, broker flushed 3, database away 5, for ten
-minutes 12, SIGSTOP 5 and 4, disk full 3, overhead 3. Those from `broker flushed` to `disk full` sleep more than they
-work and may run side by side (--jobs 3); `overhead` must run alone.
+Minutes of the full scale on two cores that do nothing else: simulation 26, kill loop 14 (Redis and PostgreSQL) and 10
+(Valkey and SQLite), real model 15, network 11, broker flushed 2, database away 5, for ten minutes 11, SIGSTOP 2 and 2,
+disk full 2, overhead 2. Those from `broker flushed` to `disk full` sleep more than they work and may run side by side
+(--jobs 3); `overhead` must run alone.
 """
 
 from __future__ import annotations
