@@ -317,7 +317,7 @@ def _report(outcome: Outcome, crew: Crew, store: Store, finished: float) -> None
     found = audit.findings(store, documents)
     strikes = Counter(site.strikes())
     wasted = site.requests() - found.rounds
-    in_flight = site.settings.documents_at_once
+    in_flight = WORKERS * site.settings.documents_at_once
     outcome.counts |= {
         "documents": documents,
         "kills": dict(crew.kills),
@@ -326,7 +326,7 @@ def _report(outcome: Outcome, crew: Crew, store: Store, finished: float) -> None
         "attempts by outcome": found.outcomes,
         "rounds stored": found.rounds,
         "rounds asked": site.requests(),
-        "documents in flight per worker": in_flight,
+        "documents in flight": in_flight,
         "processes that ended by themselves and were started again": dict(crew.exits),
         "leases that were lost while worked on": site.log_lines("dropped: "),
         "seconds from the last kill to the end": round(finished, 1),
