@@ -26,7 +26,7 @@ class Observer:
 
     def __init__(self) -> None:
         # Or every counter gets a second series. The library leaves this function without types.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client's own
         self.registry = registry = CollectorRegistry()
 
         def counter(name: str, help_: str, *labels: str) -> Counter:
