@@ -22,8 +22,8 @@ from pathlib import Path
 
 import psutil
 
-from eat_worker.jobs.crew import environment
-from eat_worker.jobs.server import EmbeddedServer
+from eat_worker.jobs.broker.server import EmbeddedServer
+from eat_worker.jobs.supervisor import environment
 from eat_worker.runs.submitting import submit
 from eat_worker.settings import Settings, load_settings
 from eat_worker.storage.store import open_store

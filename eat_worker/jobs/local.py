@@ -13,12 +13,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import Thread
 
-from eat_worker.jobs.broker import NONE, broker_url, use_broker
-from eat_worker.jobs.crew import Crew
-from eat_worker.jobs.patience import patiently
+from eat_worker.jobs.broker.connection import NONE, broker_url, use_broker
 from eat_worker.jobs.processes import is_alive
-from eat_worker.jobs.stopping import RELEASE_SECONDS, Stop
+from eat_worker.jobs.shutdown import RELEASE_SECONDS, Stop
+from eat_worker.jobs.supervisor import Crew
 from eat_worker.jobs.worker import open_station
+from eat_worker.retry import patiently
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store, open_store
 from eat_worker.storage.values import ENDED

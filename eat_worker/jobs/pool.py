@@ -8,7 +8,7 @@ from __future__ import annotations
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Event
 
-from eat_worker.jobs.advance import Advancer
+from eat_worker.jobs.document.advance import Advancer
 
 SHORTEST_IDLE_SECONDS = 0.05
 LONGEST_IDLE_SECONDS = 1.0

@@ -16,16 +16,16 @@ from dataclasses import dataclass, replace
 
 from eat_worker.engines.identity import served_queues
 from eat_worker.errors import StoreUnavailable
-from eat_worker.jobs import stages
-from eat_worker.jobs.advance import Advancer
-from eat_worker.jobs.broker import NONE, Broker, broker_url, use_broker
-from eat_worker.jobs.held import Heartbeat, Held
+from eat_worker.jobs.broker.connection import NONE, Broker, broker_url, use_broker
+from eat_worker.jobs.broker.signing import open_signer
+from eat_worker.jobs.document import stages
+from eat_worker.jobs.document.advance import Advancer
+from eat_worker.jobs.document.leases import Heartbeat, Held
+from eat_worker.jobs.document.spool import Spool
+from eat_worker.jobs.monitor.monitor import Watch
+from eat_worker.jobs.monitor.watchdog import Watchdog
 from eat_worker.jobs.pool import Pool
-from eat_worker.jobs.signing import open_signer
-from eat_worker.jobs.spool import Spool
-from eat_worker.jobs.stopping import PARENT_VARIABLE, Stop
-from eat_worker.jobs.watchdog import Watchdog
-from eat_worker.jobs.watching import Watch
+from eat_worker.jobs.shutdown import PARENT_VARIABLE, Stop
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store, open_store
 
@@ -53,7 +53,7 @@ class Station:
 
     def work_with(self, broker: Broker) -> None:
         """Take documents as the broker's messages name them, and send such messages, until `stop`."""
-        from eat_worker.jobs.consumer import consume
+        from eat_worker.jobs.broker.consumer import consume
 
         consume(
             broker,

@@ -96,7 +96,7 @@ def _database(settings: Settings) -> Check:
 
 
 def _broker(settings: Settings) -> Check:
-    from eat_worker.jobs import broker
+    from eat_worker.jobs.broker import connection as broker
 
     return Check("broker", ok=True, detail=broker.probe(settings))
 

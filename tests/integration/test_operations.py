@@ -18,10 +18,10 @@ from typing import Any
 import httpx
 import pytest
 
-from eat_worker.jobs.app import open_app
-from eat_worker.jobs.publisher import TASK, HintPublisher
-from eat_worker.jobs.server import EmbeddedServer
-from eat_worker.jobs.signing import Signer
+from eat_worker.jobs.broker.app import open_app
+from eat_worker.jobs.broker.publisher import TASK, HintPublisher
+from eat_worker.jobs.broker.server import EmbeddedServer
+from eat_worker.jobs.broker.signing import Signer
 from eat_worker.method.document import Stage
 from eat_worker.runs.submitting import submit
 from eat_worker.settings import Settings, load_settings

@@ -23,13 +23,13 @@ import psutil
 import pytest
 
 from eat_worker.errors import BrokerUnavailable, ConfigurationError
-from eat_worker.jobs.app import open_app
-from eat_worker.jobs.broker import use_broker
-from eat_worker.jobs.crew import environment
+from eat_worker.jobs.broker.app import open_app
+from eat_worker.jobs.broker.connection import use_broker
+from eat_worker.jobs.broker.publisher import HintPublisher
+from eat_worker.jobs.broker.server import EmbeddedServer, ask_server
 from eat_worker.jobs.local import Finished, run_until_done
-from eat_worker.jobs.publisher import HintPublisher
-from eat_worker.jobs.server import EmbeddedServer, ask_server
-from eat_worker.jobs.stopping import PARENT_VARIABLE
+from eat_worker.jobs.shutdown import PARENT_VARIABLE
+from eat_worker.jobs.supervisor import environment
 from eat_worker.runs.submitting import submit
 from eat_worker.settings import Settings, load_settings
 from eat_worker.storage.store import open_store

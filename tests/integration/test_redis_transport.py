@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from redis.exceptions import TimeoutError as AnswerTimeout
 
-from eat_worker.jobs import redis_transport
-from eat_worker.jobs.app import open_app
-from eat_worker.jobs.server import EmbeddedServer
+from eat_worker.jobs.broker import redis_transport
+from eat_worker.jobs.broker.app import open_app
+from eat_worker.jobs.broker.server import EmbeddedServer
 
 
 class Relay:

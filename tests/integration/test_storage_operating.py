@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from eat_worker.errors import EatError, LeaseLost, NotFound, StoreUnavailable
-from eat_worker.jobs import dispatcher
+from eat_worker.jobs.broker import dispatcher
 from eat_worker.method.document import Alignment, EnglishEntity, Outcome, Span, Stage
 from eat_worker.storage import control, leases
 from eat_worker.storage.store import open_store

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from eat_worker.jobs.crew import environment
-from eat_worker.jobs.stopping import PARENT_VARIABLE
+from eat_worker.jobs.shutdown import PARENT_VARIABLE
+from eat_worker.jobs.supervisor import environment
 from eat_worker.runs.submitting import submit
 from eat_worker.settings import load_settings
 from eat_worker.storage import schema

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eat_worker.jobs.spool import Spool
+from eat_worker.jobs.document.spool import Spool
 from eat_worker.method.document import RoundOutput
 from eat_worker.storage.store import Store
 from eat_worker.storage.values import Lease

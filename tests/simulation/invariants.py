@@ -17,7 +17,7 @@ from swarm import LEASE_SECONDS, MAX_FAULTS, SLOW_SECONDS
 from world import World
 
 from eat_worker.errors import EngineUnavailable, StoreUnavailable
-from eat_worker.jobs.dispatcher import LONGEST_RETRY_SECONDS
+from eat_worker.jobs.broker.dispatcher import LONGEST_RETRY_SECONDS
 from eat_worker.storage.faults import MAX_BREAKS
 from eat_worker.storage.leases import ALONE_AFTER, GRACE_SECONDS, MAX_EXPIRIES
 

@@ -15,7 +15,9 @@ from unittest.mock import patch
 from database import Ground
 
 from eat_worker.errors import BrokerUnavailable, EatError, LeaseLost, StoreUnavailable
-from eat_worker.jobs import advance, dispatcher, held, round_log
+from eat_worker.jobs.broker import dispatcher
+from eat_worker.jobs.document import advance, round_log
+from eat_worker.jobs.document import leases as held
 from eat_worker.storage import commit, control, dead, faults, leases, queue
 from eat_worker.storage.engine import Statement, Transaction
 from eat_worker.storage.values import Claim, Hint

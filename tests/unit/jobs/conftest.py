@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from eat_worker.engines.scripted import Scripted
-from eat_worker.jobs.advance import Advancer
-from eat_worker.jobs.held import Held
-from eat_worker.jobs.stages import Tools
+from eat_worker.jobs.document.advance import Advancer
+from eat_worker.jobs.document.leases import Held
+from eat_worker.jobs.document.stages import Tools
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.document import Document, GoldEntity
 from eat_worker.method.rounds import Request, RoundResult

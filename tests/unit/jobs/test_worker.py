@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from eat_worker.jobs.stopping import PARENT_VARIABLE
+from eat_worker.jobs.shutdown import PARENT_VARIABLE
 from eat_worker.jobs.worker import RESUME, serve
 from eat_worker.runs.submitting import submit
 from eat_worker.settings import Settings, load_settings

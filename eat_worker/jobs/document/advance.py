@@ -1,0 +1,253 @@
+"""One document on its way: claim, run the stage, commit, go on with the next stage. The same with and without Celery.
+
+Knows claims, leases and what each kind of error means for a document. Knows no message and no thread of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import TypeVar
+
+from eat_worker.errors import (
+    ConfigurationError,
+    EatError,
+    EngineBroken,
+    LeaseLost,
+    NumericFault,
+    StoreUnavailable,
+    TooLarge,
+    TooLong,
+)
+from eat_worker.jobs.document import stages
+from eat_worker.jobs.document.leases import Draining, Held, Withheld
+from eat_worker.jobs.document.round_log import RoundLog
+from eat_worker.jobs.document.spool import Spool
+from eat_worker.jobs.monitor.metrics import Observer
+from eat_worker.method.document import RoundOutput, Stage
+from eat_worker.retry import Chance, patiently, pause_of
+from eat_worker.storage.store import Store
+from eat_worker.storage.values import Claim, Hint, StageResult, queue_of
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+TRIES_IN_HAND = 4
+UNEXPECTED = "unexpected"  # the code of an error that is not ours
+HOPELESS = (TooLong, TooLarge, NumericFault)  # the same again, however often it is asked
+
+
+class Advancer:
+    """Takes documents forward for one worker process. All methods may be called from many threads.
+
+    `queues` are those this worker serves. `hand_on` is called after a document was queued for a stage that belongs
+    to another queue, `give_up` with the error when no document can succeed here. Rounds lie in `spool` while the
+    database does not take them. `chance` decides how long a document that failed waits.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        tools: stages.Tools,
+        held: Held,
+        *,
+        queues: Collection[str],
+        max_faults: int,
+        hand_on: Callable[[], None] = lambda: None,
+        give_up: Callable[[EatError], None] = lambda _: None,
+        observer: Observer | None = None,
+        spool: Spool | None = None,
+        chance: Chance = random,
+    ) -> None:
+        self.observer = observer or Observer()
+        self.queues = frozenset(queues)
+        self.hand_on = hand_on
+        self._give_up = give_up
+        self._store = store
+        self._tools = tools
+        self._held = held
+        self._max_faults = max_faults
+        self._spool = spool
+        self._chance = chance
+        self._answered_at = 0.0  # when the engine last answered anybody
+
+    def take(self, hint: Hint) -> None:
+        """Work on the document of a hint as far as this worker can; nothing happens when the hint is out of date."""
+        held = self._held
+        self._start(lambda: self._store.claim(hint.document_id, hint.stage, held.worker, held.lease_seconds))
+
+    def take_next(self) -> bool:
+        """Work on whatever document comes next in the database; False when there is none."""
+        held = self._held
+        return self._start(lambda: self._store.claim_next(self.queues, held.worker, held.lease_seconds))
+
+    def _start(self, find: Callable[[], Claim | None]) -> bool:
+        if self._held.stop.is_set():
+            return False
+        try:
+            claim = patiently(find, self._held.stop)
+        except EatError as error:
+            if _is_retryable(error):
+                return False  # asked to stop while the database was away
+            if isinstance(error, ConfigurationError):
+                self._give_up(error)
+            raise
+        found = claim is not None
+        while claim is not None:
+            with self._held.holding(claim):
+                claim = self._advance(claim)
+        return found
+
+    def _advance(self, claim: Claim) -> Claim | None:
+        """The next claim when the document goes on here, else None: handed on, finished, failed or given back."""
+        rounds = RoundLog(lambda waiting: self._write(claim, waiting), time.monotonic)
+        try:
+            return self._commit(claim, self._answer(claim, rounds), rounds)
+        except LeaseLost as error:
+            log.info("dropped: %s", error, extra=_about(claim))
+            self.observer.lease_lost()
+        except Draining:
+            self._give_back(claim, rounds)
+        except Withheld as why:
+            log.info("given back: %s", why, extra=_about(claim))
+            self._give_back(claim, rounds, reason=str(why))
+        except EngineBroken as error:
+            self._break_off(claim, error)
+        except ConfigurationError as error:
+            # A wrong key or an engine that cannot do what the run asks is this worker's fault: no document pays for it.
+            log.error("this worker cannot go on: %s", error, extra=_about(claim))
+            self._give_back(claim, rounds, reason=str(error))
+            self._give_up(error)
+        except Exception as error:  # noqa: BLE001  # stored with the document and logged, whatever it is
+            if self._held.stop.is_set() and _is_retryable(error):
+                self._give_back(claim, rounds)
+            else:
+                self._fail(claim, rounds, error)
+        return None
+
+    def _answer(self, claim: Claim, rounds: RoundLog) -> StageResult:
+        """Run the stage; while the engine is away, wait for it here and ask only what is still missing."""
+        failures: list[float] = []  # when the engine did not answer, since it last answered this document
+
+        def may_continue() -> None:
+            self._held.may_continue(claim)
+
+        def record(output: RoundOutput) -> None:
+            self._answered_at = time.monotonic()
+            failures.clear()
+            rounds.record(output)
+            if rounds.run_state != "open":
+                raise Withheld(f"the run is {rounds.run_state}")
+
+        def attempt() -> StageResult:
+            may_continue()
+            return stages.run_stage(rounds.known(claim), self._tools, record, may_continue)
+
+        def give_up() -> bool:
+            # An engine that answers others and not this document: its place in the worker is freed. One that answers
+            # nobody is waited for, or the whole queue would be taken and given back, one document after another.
+            failures.append(time.monotonic())
+            return len(failures) >= TRIES_IN_HAND and self._answered_at > failures[0]
+
+        return patiently(attempt, self._held.stop, give_up)
+
+    def _commit(self, claim: Claim, result: StageResult, rounds: RoundLog) -> Claim | None:
+        stage = Stage.DONE if result.skipped else claim.config.stage_after(claim.stage)
+        keep = stage is not Stage.DONE and queue_of(claim.queues, stage) in self.queues and not self._held.stop.is_set()
+        following = self._stored(
+            claim,
+            rounds.waiting,
+            lambda: self._store.commit_stage(
+                claim, result, stage, keep=keep, lease_seconds=self._held.lease_seconds, rounds=rounds.waiting
+            ),
+        )
+        if stage is Stage.DONE:
+            self.observer.document_ended("skipped" if result.skipped else "done", claim.document.lang)
+        elif following is None:
+            self.hand_on()
+        return following and rounds.known(following)
+
+    def _write(self, claim: Claim, waiting: Sequence[RoundOutput]) -> str:
+        return self._stored(claim, waiting, lambda: self._store.add_rounds(claim, waiting))
+
+    def _stored(self, claim: Claim, waiting: Sequence[RoundOutput], store: Callable[[], T]) -> T:
+        """What `store` returns, once the database takes it; until then the rounds that wait lie in the spool too."""
+        spool = self._spool
+        if spool is None:
+            return patiently(store, self._held.stop)
+
+        def attempt() -> T:
+            try:
+                return store()
+            except StoreUnavailable:
+                spool.keep(claim.lease, waiting)
+                raise
+
+        try:
+            result = patiently(attempt, self._held.stop)
+        except StoreUnavailable:
+            raise  # asked to stop before the database was back: what is spooled is stored by the next worker here
+        except BaseException:
+            spool.drop(claim.lease)
+            raise
+        spool.drop(claim.lease)
+        return result
+
+    def _give_back(self, claim: Claim, rounds: RoundLog, reason: str = "the worker was asked to stop") -> None:
+        """Store what is known and free the document at once. Where that fails its lease runs out instead."""
+        try:
+            rounds.flush()
+            self._store.release(claim, reason=reason)
+        except EatError as error:
+            log.warning("not given back, its lease runs out instead: %s", error, extra=_about(claim))
+
+    def _fail(self, claim: Claim, rounds: RoundLog, error: Exception) -> None:
+        """Store the error with the document; it is tried again until it has used up its faults."""
+        known, retryable = isinstance(error, EatError), _is_retryable(error)
+        # An error that is not ours may quote the text; its words are stored with the document.
+        about = str(error) if known else "a fault of eat, see eat show"
+        log.warning("%s: %s", type(error).__name__, about, extra=_about(claim), exc_info=not known)
+        failures = claim.retries + 1 if retryable else claim.faults + 1
+        try:
+            rounds.flush()
+            code = error.code if isinstance(error, EatError) else UNEXPECTED
+            status = patiently(
+                lambda: self._store.fail(
+                    claim,
+                    code,
+                    str(error) if known else f"{type(error).__name__}: {error}",
+                    retryable=retryable,
+                    max_faults=1 if isinstance(error, HOPELESS) else self._max_faults,
+                    not_before_seconds=pause_of(failures, self._chance),
+                ),
+                self._held.stop,
+            )
+            self.observer.document_failed(status, claim.document.lang, code)
+        except EatError as second:
+            log.warning("not recorded, the lease runs out instead: %s", second, extra=_about(claim))
+
+    def _break_off(self, claim: Claim, error: EngineBroken) -> None:
+        """Commit nothing: what was answered last may be wrong. The process ends, and the document counts the break."""
+        log.error("the engine broke: %s", error, extra=_about(claim))
+        self._give_up(error)
+        try:
+            status = self._store.break_off(claim, reason=str(error))
+            self.observer.document_failed(status, claim.document.lang, error.code)
+        except EatError as second:
+            log.warning("not recorded, the lease runs out instead: %s", second, extra=_about(claim))
+
+
+def _is_retryable(error: Exception) -> bool:
+    return isinstance(error, EatError) and error.retryable
+
+
+def _about(claim: Claim) -> dict[str, object]:
+    return {
+        "run": claim.run_id,
+        "document": claim.document_id,
+        "stage": claim.stage,
+        "attempt": claim.attempt,
+        "fingerprint": queue_of(claim.queues, claim.stage).partition(".")[2] or None,
+    }

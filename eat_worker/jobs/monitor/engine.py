@@ -1,0 +1,87 @@
+"""An engine as a worker uses it: the loaded one, watched. Every round is counted, timed and, where asked for, traced.
+
+Knows the shape of an engine. Knows nothing of what is asked: no prompt and no answer is kept or sent anywhere.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from eat_worker.engines.engine import ChatEngine, EngineInfo
+from eat_worker.jobs.monitor.metrics import Observer
+from eat_worker.jobs.monitor.tracing import Tracing
+from eat_worker.method.rounds import Request, RoundResult
+
+
+class Pulse:
+    """Signs of life of an engine: rounds begun and ended, well or not."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._under_way = 0
+        self._last_sign = clock()
+
+    def begin(self) -> None:
+        """A round is asked."""
+        self._sign(+1)
+
+    def end(self) -> None:
+        """A round came to its answer or error."""
+        self._sign(-1)
+
+    def silent_for(self) -> float:
+        """Seconds for which rounds are under way and none has ended or begun; 0.0 while nothing is asked."""
+        with self._lock:
+            return self._clock() - self._last_sign if self._under_way else 0.0
+
+    def _sign(self, change: int) -> None:
+        with self._lock:
+            # A round that begins beside others proves nothing: a stuck engine takes requests too.
+            if change < 0 or self._under_way == 0:
+                self._last_sign = self._clock()
+            self._under_way += change
+
+
+class ObservedEngine:
+    """`engine`, with every round told to the observer, the pulse and the tracing."""
+
+    def __init__(self, engine: ChatEngine, observer: Observer, pulse: Pulse, tracing: Tracing) -> None:
+        self._engine, self._observer, self._pulse, self._tracing = engine, observer, pulse, tracing
+        observer.oom_splits(lambda: int(getattr(engine, "oom_splits", 0)))
+
+    @property
+    def info(self) -> EngineInfo:
+        """What this engine is."""
+        return self._engine.info
+
+    def submit(self, request: Request) -> Future[RoundResult]:
+        """The answer to come; counted, not traced."""
+        self._pulse.begin()
+        future = self._engine.submit(request)
+        future.add_done_callback(lambda done: self._ended(request, done))
+        return future
+
+    def ask(self, request: Request) -> RoundResult:
+        """The answer, waited for."""
+        self._pulse.begin()
+        try:
+            with self._tracing.chat(self._engine.info, request) as tell:
+                result = self._engine.ask(request)
+                tell(result)
+        finally:
+            self._pulse.end()
+        self._observer.round_answered(request.stage, result)
+        return result
+
+    def _ended(self, request: Request, done: Future[RoundResult]) -> None:
+        self._pulse.end()
+        if not done.cancelled() and done.exception() is None:
+            self._observer.round_answered(request.stage, done.result())
+
+    def close(self) -> None:
+        """Give the engine's memory back."""
+        self._engine.close()
