@@ -18,7 +18,7 @@ def main() -> None:
     from eat_worker.jobs.broker.app import open_app
     from eat_worker.jobs.broker.connection import broker_url
     from eat_worker.jobs.broker.dispatcher import Dispatcher
-    from eat_worker.jobs.broker.publisher import HintPublisher
+    from eat_worker.jobs.broker.messages import HintPublisher
     from eat_worker.settings import load_settings
     from eat_worker.storage.store import open_store
 

@@ -25,7 +25,7 @@ from typing import Any
 QUEUE = "eat_worker.storage.queue:Queue"
 COMMIT = "eat_worker.storage.commit:Commit"
 LEASES = "eat_worker.storage.leases:Leases"
-PUBLISHER = "eat_worker.jobs.broker.publisher:HintPublisher"
+PUBLISHER = "eat_worker.jobs.broker.messages:HintPublisher"
 # Each function has two points, before and after. Those in the second group lie inside a transaction that is not
 # committed yet, those of the third are reached only when the database is away or the worker is asked to stop.
 FUNCTIONS = {

@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
@@ -22,9 +23,8 @@ from eat_worker.jobs.document import stages
 from eat_worker.jobs.document.advance import Advancer
 from eat_worker.jobs.document.leases import Heartbeat, Held
 from eat_worker.jobs.document.spool import Spool
+from eat_worker.jobs.monitor.engine import Watchdog
 from eat_worker.jobs.monitor.monitor import Watch
-from eat_worker.jobs.monitor.watchdog import Watchdog
-from eat_worker.jobs.pool import Pool
 from eat_worker.jobs.shutdown import PARENT_VARIABLE, Stop
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store, open_store
@@ -32,9 +32,40 @@ from eat_worker.storage.store import Store, open_store
 log = logging.getLogger(__name__)
 
 UNTIL_SECONDS = 0.5
+SHORTEST_IDLE_SECONDS = 0.05
+LONGEST_IDLE_SECONDS = 1.0
 # A database that is silent for so long is taken to be away: short enough for the next beat to save a lease of a minute.
 ANSWER_SECONDS = 20.0
 RESUME = "stopped, nothing is lost; to go on: eat worker"
+
+
+class Pool:
+    """`size` threads that take the next document straight from the database, without a broker, until `stop` is set."""
+
+    def __init__(self, advancer: Advancer, size: int, stop: threading.Event) -> None:
+        self._advancer = advancer
+        self._size = size
+        self._stop = stop
+
+    def run(self) -> None:
+        """Work until `stop`; returns when every thread has given back what it held. Raises what a thread raised."""
+        with ThreadPoolExecutor(self._size, thread_name_prefix="eat-pool") as threads:
+            running = [threads.submit(self._work) for _ in range(self._size)]
+            try:
+                wait(running, return_when=FIRST_EXCEPTION)
+            finally:
+                self._stop.set()
+        for thread in running:
+            thread.result()
+
+    def _work(self) -> None:
+        idle = SHORTEST_IDLE_SECONDS
+        while not self._stop.is_set():
+            if self._advancer.take_next():
+                idle = SHORTEST_IDLE_SECONDS
+            else:
+                self._stop.wait(idle)
+                idle = min(2 * idle, LONGEST_IDLE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

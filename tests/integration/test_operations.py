@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from eat_worker.jobs.broker.app import open_app
-from eat_worker.jobs.broker.publisher import TASK, HintPublisher
+from eat_worker.jobs.broker.messages import TASK, HintPublisher
 from eat_worker.jobs.broker.server import EmbeddedServer
 from eat_worker.jobs.broker.signing import Signer
 from eat_worker.method.document import Stage

@@ -25,7 +25,7 @@ import pytest
 from eat_worker.errors import BrokerUnavailable, ConfigurationError
 from eat_worker.jobs.broker.app import open_app
 from eat_worker.jobs.broker.connection import use_broker
-from eat_worker.jobs.broker.publisher import HintPublisher
+from eat_worker.jobs.broker.messages import HintPublisher
 from eat_worker.jobs.broker.server import EmbeddedServer, ask_server
 from eat_worker.jobs.local import Finished, run_until_done
 from eat_worker.jobs.shutdown import PARENT_VARIABLE

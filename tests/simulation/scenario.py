@@ -25,7 +25,7 @@ from swarm import Plan, draw, faultless
 from workers import Shared
 from world import START, Clock, World
 
-from eat_worker.jobs import pool
+from eat_worker.jobs import worker as pool
 from eat_worker.jobs.broker import dispatcher
 from eat_worker.jobs.document import advance, stages
 from eat_worker.method import backward, forward, matching, rounds

@@ -28,10 +28,10 @@ from eat_worker.jobs.broker.dispatcher import Dispatcher
 from eat_worker.jobs.document.advance import Advancer
 from eat_worker.jobs.document.leases import Heartbeat, Held
 from eat_worker.jobs.document.stages import Tools
+from eat_worker.jobs.monitor.engine import Watchdog
 from eat_worker.jobs.monitor.metrics import Observer
-from eat_worker.jobs.monitor.watchdog import Watchdog
-from eat_worker.jobs.pool import Pool
 from eat_worker.jobs.shutdown import BROKEN_SECONDS, RELEASE_SECONDS
+from eat_worker.jobs.worker import Pool
 from eat_worker.method.document import Stage
 from eat_worker.storage.commit import Fence
 from eat_worker.storage.engine import Database, Transaction

@@ -1,25 +1,28 @@
 """The Celery application: how messages are sent, received and acknowledged. Built from a URL, connected by its users.
 
-Knows Celery's settings and why each has its value. Knows no document, engine or database.
+Knows Celery's settings and why each has its value, and gives its Redis transport an end to every wait. Knows no
+document, engine or database.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from celery import Celery
-
-from eat_worker.jobs.broker import redis_transport
+from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.utils.objects import cached_property
 
 # A hint that is not acknowledged comes back after this many seconds. Redis takes the shortest value of all programs on
 # one server and redelivers what still runs, so it lies far above any stage; a dead worker is noticed by its lease.
 VISIBILITY_SECONDS = 3600
 CONTENT = ["json"]
+ANSWER_SECONDS = 5.0
 
 
 def open_app(url: str) -> Celery:
     """An application for the broker at `url` (redis, rediss, redis+socket, amqp, amqps); connects to nothing."""
-    redis_transport.register()
+    _use_redis_transport()
     app = Celery("eat_worker", broker=url, set_as_current=False)
     app.conf.update(configuration(url))
     return app
@@ -70,3 +73,30 @@ def _redis_options() -> dict[str, Any]:
         "socket_connect_timeout": 5,
         "socket_keepalive": True,
     }
+
+
+class Channel(redis.Channel):
+    """kombu's channel. What is not whole within `ANSWER_SECONDS` is a lost connection.
+
+    redis-py waits for ever for the rest of a message on a publish/subscribe connection, whatever `socket_timeout` says,
+    and Celery reads it in the thread that fetches all messages: a message that breaks off silences the worker.
+    """
+
+    @cached_property
+    def subclient(self) -> Any:
+        """The publish/subscribe connection, which carries remote control and events."""
+        pubsub = self._create_client(asynchronous=True).pubsub()  # type: ignore[no-untyped-call]  # kombu's own
+        pubsub.parse_response = partial(pubsub.parse_response, block=False, timeout=ANSWER_SECONDS)
+        return pubsub
+
+
+class Transport(redis.Transport):
+    """kombu's transport with these channels."""
+
+    Channel = Channel
+
+
+def _use_redis_transport() -> None:
+    """Have every connection of this process to redis://, rediss:// or redis+socket:// use this transport."""
+    for scheme in ("redis", "rediss"):
+        TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"

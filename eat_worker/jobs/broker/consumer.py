@@ -19,9 +19,8 @@ from eat_worker.errors import EatError
 from eat_worker.jobs.broker.app import open_app
 from eat_worker.jobs.broker.connection import Broker
 from eat_worker.jobs.broker.dispatcher import Dispatcher
-from eat_worker.jobs.broker.publisher import HintPublisher
+from eat_worker.jobs.broker.messages import HintPublisher, register
 from eat_worker.jobs.broker.signing import Signer
-from eat_worker.jobs.broker.tasks import register
 from eat_worker.jobs.document.advance import Advancer
 from eat_worker.jobs.shutdown import Stop
 from eat_worker.storage.store import Store

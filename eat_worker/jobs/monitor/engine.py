@@ -1,19 +1,28 @@
-"""An engine as a worker uses it: the loaded one, watched. Every round is counted, timed and, where asked for, traced.
+"""An engine as a worker uses it: every round is counted, timed and, where asked for, traced; a stuck engine ends the
+process, whose heartbeat would keep its documents for ever.
 
 Knows the shape of an engine. Knows nothing of what is asked: no prompt and no answer is kept or sent anywhere.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from types import TracebackType
+from typing import Self
 
 from eat_worker.engines.engine import ChatEngine, EngineInfo
+from eat_worker.errors import EngineBroken
 from eat_worker.jobs.monitor.metrics import Observer
 from eat_worker.jobs.monitor.tracing import Tracing
 from eat_worker.method.rounds import Request, RoundResult
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE_SECONDS = 5.0  # between two looks of the watchdog
 
 
 class Pulse:
@@ -85,3 +94,37 @@ class ObservedEngine:
     def close(self) -> None:
         """Give the engine's memory back."""
         self._engine.close()
+
+
+class Watchdog:
+    """Calls `on_stuck` once, from a thread of its own, when `silent_for` exceeds `stuck_seconds`.
+
+    `silent_for` gives the seconds for which rounds have been asked and none has come to an end, well or not.
+    """
+
+    def __init__(
+        self, silent_for: Callable[[], float], stuck_seconds: float, on_stuck: Callable[[EngineBroken], None]
+    ) -> None:
+        self._silent_for = silent_for
+        self._stuck_seconds = stuck_seconds
+        self._on_stuck = on_stuck
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="eat-watchdog", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+
+    def _run(self) -> None:
+        while not self._ended.wait(min(LONGEST_PAUSE_SECONDS, self._stuck_seconds / 4)):
+            silent = self._silent_for()
+            if silent > self._stuck_seconds:
+                error = EngineBroken(f"the engine has answered nothing for {silent:.0f} s; this process ends")
+                log.critical("%s", error)
+                self._on_stuck(error)
+                return

@@ -18,7 +18,7 @@ from typing import Self
 from eat_worker.jobs.broker.connection import ask_broker
 from eat_worker.jobs.document.stages import Tools
 from eat_worker.jobs.monitor.engine import ObservedEngine, Pulse
-from eat_worker.jobs.monitor.health import Health, Probe
+from eat_worker.jobs.monitor.health import Health, HealthServer, Probe
 from eat_worker.jobs.monitor.metrics import Observer
 from eat_worker.jobs.monitor.tracing import open_tracing
 from eat_worker.log import bound
@@ -48,8 +48,6 @@ class Watch:
         self._tracing = open_tracing(os.environ)
         self._stack.callback(self._tracing.close)
         if self._settings.health_address not in ("", "none"):
-            from eat_worker.jobs.monitor.health_server import HealthServer
-
             server = HealthServer(self._settings.health_address, self.health, self.observer.registry)
             log.info("health and metrics at %s", self._stack.enter_context(server).url)
             self._pages = True

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from eat_worker.errors import ConfigurationError
 from eat_worker.jobs.shutdown import PARENT_VARIABLE
-from eat_worker.jobs.worker import RESUME, serve
+from eat_worker.jobs.worker import RESUME, Pool, serve
 from eat_worker.runs.submitting import submit
 from eat_worker.settings import Settings, load_settings
 from eat_worker.storage.store import Store, open_store
@@ -63,3 +64,46 @@ def test_a_worker_of_eat_run_leaves_the_advice_to_eat_run(
     monkeypatch.setenv(PARENT_VARIABLE, str(os.getppid()))
     assert stopped_when(queued, 1) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_it_works_through_everything_and_stops_when_told(desk):
+    desk.add_run(documents=5)
+
+    class Watched:
+        """The advancer, telling when there was nothing left."""
+
+        inner = desk.advancer()
+
+        def take_next(self):
+            found = self.inner.take_next()
+            if not found:
+                desk.stop.set()
+            return found
+
+    Pool(Watched(), 1, desk.stop).run()
+    assert [desk.status(number) for number in range(1, 6)] == ["done"] * 5
+
+
+def test_it_waits_for_new_documents(desk):
+    pool = threading.Thread(target=Pool(desk.advancer(), 2, desk.stop).run)
+    pool.start()
+    desk.add_run(documents=3)
+    waited = threading.Event()
+    for _ in range(100):
+        if desk.store.count_unfinished([1]) == 0:
+            break
+        waited.wait(0.05)
+    desk.stop.set()
+    pool.join(5)
+    assert not pool.is_alive()
+    assert desk.store.count_unfinished([1]) == 0
+
+
+def test_the_error_of_one_thread_ends_all(desk, monkeypatch):
+    def claim_next(*_):
+        raise ConfigurationError("no such table")
+
+    monkeypatch.setattr(desk.store, "claim_next", claim_next)
+    with pytest.raises(ConfigurationError, match="no such table"):
+        Pool(desk.advancer(), 2, desk.stop).run()
+    assert desk.stop.is_set()

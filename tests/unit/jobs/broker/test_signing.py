@@ -8,9 +8,8 @@ import pytest
 from celery import Celery
 
 from eat_worker.errors import ConfigurationError
-from eat_worker.jobs.broker.publisher import TASK
+from eat_worker.jobs.broker.messages import TASK, register
 from eat_worker.jobs.broker.signing import Signer, open_signer
-from eat_worker.jobs.broker.tasks import register
 from eat_worker.settings import Settings, load_settings
 from eat_worker.storage.values import Hint
 

@@ -8,8 +8,8 @@ from threading import Event, Thread
 import pytest
 
 from eat_worker.engines.engine import EngineInfo
-from eat_worker.errors import EngineError
-from eat_worker.jobs.monitor.engine import ObservedEngine, Pulse
+from eat_worker.errors import EngineBroken, EngineError
+from eat_worker.jobs.monitor.engine import ObservedEngine, Pulse, Watchdog
 from eat_worker.jobs.monitor.metrics import Observer
 from eat_worker.jobs.monitor.tracing import Tracing
 from eat_worker.method.document import Stage
@@ -135,3 +135,28 @@ def test_a_round_that_hangs_is_seen_from_outside(
     engine.let_go.set()
     thread.join()
     assert pulse.silent_for() == 0
+
+
+def test_an_engine_that_is_silent_for_too_long_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    told, heard = list[EngineBroken](), Event()
+    with Watchdog(lambda: 0.3, 0.04, lambda error: (told.append(error), heard.set())):
+        assert heard.wait(5)
+        assert not Event().wait(0.1)
+    (error,) = told
+    assert isinstance(error, EngineBroken)
+    assert str(error) == "the engine has answered nothing for 0 s; this process ends"
+    assert "has answered nothing" in caplog.text
+
+
+def test_an_engine_that_answers_is_left_alone() -> None:
+    asked, enough = list[object](), Event()
+
+    def silent_for() -> float:
+        asked.append(1)
+        if len(asked) == 5:
+            enough.set()
+        return 0.03
+
+    with Watchdog(silent_for, 0.04, asked.append):
+        assert enough.wait(5)
+    assert set(asked) == {1}

@@ -13,7 +13,7 @@ import pytest
 from eat_worker.errors import BrokerUnavailable, ConfigurationError
 from eat_worker.jobs.broker.connection import ask_broker
 from eat_worker.jobs.monitor import monitor as watching
-from eat_worker.jobs.monitor.health_server import HealthServer
+from eat_worker.jobs.monitor.health import HealthServer
 from eat_worker.jobs.monitor.monitor import Watch
 from eat_worker.settings import Settings, load_settings
 
@@ -33,7 +33,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             urls.append(self.url)
             return super().__enter__()
 
-    monkeypatch.setattr("eat_worker.jobs.monitor.health_server.HealthServer", Told)
+    monkeypatch.setattr(watching, "HealthServer", Told)
     return urls
 
 

@@ -6,9 +6,8 @@ import pytest
 
 from eat_worker.errors import BrokerUnavailable
 from eat_worker.jobs.broker.app import open_app
-from eat_worker.jobs.broker.publisher import TASK, HintPublisher, from_arguments, to_arguments
+from eat_worker.jobs.broker.messages import TASK, HintPublisher, from_arguments, register, to_arguments
 from eat_worker.jobs.broker.server import EmbeddedServer
-from eat_worker.jobs.broker.tasks import register
 from eat_worker.method.document import Stage
 from eat_worker.storage.values import Hint
 

@@ -1,13 +1,13 @@
-"""Hints as Celery messages: how one is sent and how it is read back. The only place that knows a message's shape.
+"""Hints as Celery messages: how one is sent and read back. The only place that knows a message's shape.
 
-Knows the broker's connection. Knows neither database nor documents.
+Knows the broker's connection and Celery's registration. Knows neither database nor documents.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from eat_worker.urls import redact_url
 
 log = logging.getLogger(__name__)
 TASK = "eat.advance"
+NO_HINT, NOT_SIGNED = "no_hint", "not_signed"
 
 
 def to_arguments(hint: Hint) -> list[Any]:
@@ -97,3 +98,30 @@ class HintPublisher:
         connection = self._connection
         known = () if connection is None else (*connection.connection_errors, *connection.channel_errors)
         return (KombuError, OSError, *known)
+
+
+def register(
+    app: Celery,
+    take: Callable[[Hint], None],
+    signer: Signer | None = None,
+    refused: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Make `app` hand every hint to `take`. A message that is no hint, or not signed as `signer` does, is dropped.
+
+    `refused` hears why: `no_hint` or `not_signed`.
+    """
+    signer = signer or Signer()
+
+    @app.task(name=TASK, shared=False, lazy=False)
+    def advance(document_id: int, stage: str, attempt: int, signature: str = "") -> None:
+        try:
+            hint = from_arguments(document_id, stage, attempt)
+        except (TypeError, ValueError):
+            log.warning("a message that is no hint was dropped")
+            refused(NO_HINT)
+            return
+        if not signer.accepts([document_id, stage, attempt], signature):
+            log.warning("a message that is not signed with our key was dropped; do all workers have the same key?")
+            refused(NOT_SIGNED)
+            return
+        take(hint)
