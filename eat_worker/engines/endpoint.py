@@ -7,7 +7,6 @@ text are broken up here, and the record says so.
 from __future__ import annotations
 
 import json
-import random
 import re
 import threading
 import time
@@ -23,13 +22,12 @@ from eat_worker.engines.gate import Gate
 from eat_worker.errors import ConfigurationError, EngineError, EngineUnavailable, TooLong
 from eat_worker.method.constraint import gbnf
 from eat_worker.method.rounds import Request, RoundResult
+from eat_worker.retry import BUSY_STATUSES, Backoff
 from eat_worker.urls import HIDDEN, redact_url
 
 RETRIES = 5
-FIRST_PAUSE = 0.5  # seconds; doubled each time, each pause drawn between 0 and that
-LONGEST_PAUSE = 20.0
+BACKOFF = Backoff(0.5, 20.0)
 QUOTE = 8  # characters in a row by which a reply quotes the prompt
-_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 # Beginnings of what the chat templates in use write around turns and tools: ChatML and Llama 3 (<|...|>), DeepSeek
 # (fullwidth bars), Gemma, Llama 2 and Mistral.
 _CONTROL = re.compile(
@@ -118,11 +116,11 @@ class Endpoint:
 
         `words` are those of the corpus and the model, which no error may quote.
         """
-        pause, trouble, asked = FIRST_PAUSE, "", 0.0
+        trouble, asked = "", 0.0
         for attempt in range(RETRIES):
             if attempt:
-                self._sleep(asked + random.uniform(0, pause))
-                pause, asked = min(2 * pause, LONGEST_PAUSE), 0.0
+                self._sleep(asked + BACKOFF.pause(attempt))
+                asked = 0.0
             try:
                 with self._room:
                     started = time.monotonic()
@@ -137,7 +135,7 @@ class Endpoint:
                 continue
             except (httpx.HTTPError, ValueError) as error:  # ValueError: the text has half a character in it
                 raise EngineError(f"the request cannot be sent: {type(error).__name__}: {error}") from error
-            if reply.status_code not in _BUSY:
+            if reply.status_code not in BUSY_STATUSES:
                 return self._read(reply, words), seconds
             trouble, asked = self._quoted(reply, words), _asked_to_wait(reply)
         raise EngineUnavailable(f"the model server {self._shown} does not answer: {trouble}")
@@ -195,7 +193,7 @@ def _bearer(key: str) -> Callable[[httpx.Request], httpx.Request]:
 
 def _asked_to_wait(reply: httpx.Response) -> float:
     value = reply.headers.get("retry-after", "")
-    return min(float(value), LONGEST_PAUSE) if value.isdecimal() else 0.0
+    return min(float(value), BACKOFF.longest) if value.isdecimal() else 0.0
 
 
 def _result(reply: dict[str, Any], seconds: float, flags: tuple[str, ...]) -> RoundResult:

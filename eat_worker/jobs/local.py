@@ -18,7 +18,7 @@ from eat_worker.jobs.processes import is_alive
 from eat_worker.jobs.shutdown import RELEASE_SECONDS, Stop
 from eat_worker.jobs.supervisor import Crew
 from eat_worker.jobs.worker import open_station
-from eat_worker.retry import patiently
+from eat_worker.retry import retry
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store, open_store
 from eat_worker.storage.values import ENDED
@@ -84,7 +84,7 @@ def run_until_done(
                 free_the_dead(store, settings)
 
             def progress() -> tuple[int, int]:
-                return patiently(lambda: _finished_work(store, [*run_ids, *before]), stop.event)
+                return retry(lambda: _finished_work(store, [*run_ids, *before]), stop.event)
 
             check = stack.enter_context(Crew(settings, workers, stop, revive=revive, progress=progress)).check
         _follow(lambda: count_documents(store, run_ids, before), stop, check, on_progress)
@@ -139,7 +139,7 @@ def _follow(
     while not stop.event.wait(pause):
         check()
         began = time.monotonic()
-        counts = patiently(count, stop.event)
+        counts = retry(count, stop.event)
         on_progress(counts)
         if not counts.open or counts.ended == counts.total:
             return

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from eat_worker.engines.identity import served_queues
 from eat_worker.errors import StoreUnavailable
+from eat_worker.jobs.background import Background
 from eat_worker.jobs.broker.connection import NONE, Broker, broker_url, use_broker
 from eat_worker.jobs.broker.signing import open_signer
 from eat_worker.jobs.document import stages
@@ -26,14 +27,14 @@ from eat_worker.jobs.document.spool import Spool
 from eat_worker.jobs.monitor.engine import Watchdog
 from eat_worker.jobs.monitor.monitor import Watch
 from eat_worker.jobs.shutdown import PARENT_VARIABLE, Stop
+from eat_worker.retry import Backoff
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store, open_store
 
 log = logging.getLogger(__name__)
 
 UNTIL_SECONDS = 0.5
-SHORTEST_IDLE_SECONDS = 0.05
-LONGEST_IDLE_SECONDS = 1.0
+IDLE = Backoff(0.05, 1.0, steady=1.0)  # while there is no document to take
 # A database that is silent for so long is taken to be away: short enough for the next beat to save a lease of a minute.
 ANSWER_SECONDS = 20.0
 RESUME = "stopped, nothing is lost; to go on: eat worker"
@@ -59,13 +60,11 @@ class Pool:
             thread.result()
 
     def _work(self) -> None:
-        idle = SHORTEST_IDLE_SECONDS
+        empty = 0  # tries in a row that found nothing
         while not self._stop.is_set():
-            if self._advancer.take_next():
-                idle = SHORTEST_IDLE_SECONDS
-            else:
-                self._stop.wait(idle)
-                idle = min(2 * idle, LONGEST_IDLE_SECONDS)
+            empty = 0 if self._advancer.take_next() else empty + 1
+            if empty:
+                self._stop.wait(IDLE.pause(empty))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,7 @@ def serve(settings: Settings, *, name: str | None = None, until: Callable[[Store
         broker = None if broker_url(settings) == NONE else stack.enter_context(use_broker(settings))
         station = stack.enter_context(open_station(settings, stop, name, watch))
         if until is not None:
-            stack.enter_context(_polled(until, station))
+            stack.enter_context(Until(until, station.store, station.stop))
         if broker is None:
             station.work_without_broker()
         else:
@@ -175,22 +174,17 @@ def _has_work(store: Store) -> bool:
         return True
 
 
-@contextmanager
-def _polled(until: Callable[[Store], bool], station: Station) -> Iterator[None]:
-    """Stop when `until` holds."""
+class Until(Background):
+    """Stops this process once `is_done` says that there is nothing left to do."""
 
-    def poll() -> None:
-        while not station.stop.event.wait(UNTIL_SECONDS):
-            try:
-                ended = until(station.store)
-            except StoreUnavailable as error:
-                log.warning("asked again later: %s", error)
-                continue
-            if ended:
-                station.stop.request()
+    def __init__(self, is_done: Callable[[Store], bool], store: Store, stop: Stop) -> None:
+        super().__init__("eat-until", UNTIL_SECONDS)
+        self._is_done, self._store, self._stop = is_done, store, stop
 
-    thread = threading.Thread(target=poll, name="eat-until", daemon=True)
-    thread.start()
-    yield
-    station.stop.request()
-    thread.join()
+    def _step(self) -> float:
+        try:
+            if self._is_done(self._store):
+                self._stop.request()
+        except StoreUnavailable as error:
+            log.warning("asked again later: %s", error)
+        return self._every

@@ -128,22 +128,20 @@ def _take_hints_without_limit(real: Callable[..., Any]) -> Callable[..., Any]:
     return take_hints
 
 
-def _dispatcher_that_gives_up(self: dispatcher.Dispatcher) -> None:
-    while not self._ended:
-        try:
-            self.cycle()
-        except (BrokerUnavailable, StoreUnavailable):
-            return
-        self._wake.wait(dispatcher.BUSY_SECONDS)
-        self._wake.clear()
+def _dispatcher_that_gives_up(self: dispatcher.Dispatcher) -> float:
+    try:
+        self.cycle()
+    except (BrokerUnavailable, StoreUnavailable):
+        self._end()
+    return self._every
 
 
-def _heartbeat_that_gives_up(self: held.Heartbeat) -> None:
-    while not self._ended.wait(self._held.lease_seconds / 3):
-        try:
-            self._held.beat()
-        except StoreUnavailable:
-            return
+def _heartbeat_that_gives_up(self: held.Heartbeat) -> float:
+    try:
+        self._held.beat()
+    except StoreUnavailable:
+        self._end()
+    return self._every
 
 
 def _impatient(call: Callable[[], Any], *_args: Any, **_keywords: Any) -> Any:
@@ -269,7 +267,7 @@ MUTANTS: tuple[Mutant, ...] = (
         f"lease_until=({NOW} + :lease_seconds)",
         "lease_until=lease_until",
     ),
-    _code("a heartbeat ends with the first error", held.Heartbeat, "_run", _heartbeat_that_gives_up),
+    _code("a heartbeat ends with the first error", held.Heartbeat, "_step", _heartbeat_that_gives_up),
     _code("after an outage everything is taken back at once", leases, "GRACE_SECONDS", 0.0),
     _sql("expiries are not forgotten with a commit", commit.KEEP, "expiries=:expiries", "expiries=expiries + 2"),
     _sql(
@@ -338,7 +336,7 @@ MUTANTS: tuple[Mutant, ...] = (
             Code(dispatcher.Dispatcher, "_fitting", _all_fit),
         ),
     ),
-    _code("a dispatcher ends with the first error", dispatcher.Dispatcher, "_run", _dispatcher_that_gives_up),
+    _code("a dispatcher ends with the first error", dispatcher.Dispatcher, "_step", _dispatcher_that_gives_up),
     # -- runs
     _sql(
         "a run is complete while documents are worked on", leases.COMPLETE_RUN, "documents.status = 'running'", "1 = 0"
@@ -351,5 +349,5 @@ MUTANTS: tuple[Mutant, ...] = (
         (Code(held.Held, "holding", _held_by_document), Code(held.Held, "may_continue", _lost_by_document)),
     ),
     _code("a worker that is told to stop goes on", held.Held, "may_continue", _may_continue_always),
-    _code("whoever waits for the database gives up at once", advance, "patiently", _impatient),
+    _code("whoever waits for the database gives up at once", advance, "retry", _impatient),
 )

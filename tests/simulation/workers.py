@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from answers import Answers
 from broker import Message
@@ -24,6 +23,7 @@ from world import World
 
 from eat_worker.engines.scripted import Scripted
 from eat_worker.errors import EatError, EngineBroken, LeaseLost, StoreUnavailable
+from eat_worker.jobs.background import Background
 from eat_worker.jobs.broker.dispatcher import Dispatcher
 from eat_worker.jobs.document.advance import Advancer
 from eat_worker.jobs.document.leases import Heartbeat, Held
@@ -211,9 +211,9 @@ class Worker(Client):
             self._end()  # whoever watches it starts it again
             raise Killed from None
         self.world.note(self.name, f"serves {', '.join(self.queues)}")
-        self.heartbeat = self._begin("heartbeat", _as_task(Heartbeat(self.held), "_ended", self.world))
+        self.heartbeat = self._begin("heartbeat", _as_task(Heartbeat(self.held), self.world))
         watchdog = Watchdog(self.engine.silent_for, STUCK_SECONDS, self._stuck)
-        self._begin("watchdog", _as_task(watchdog, "_ended", self.world))
+        self._begin("watchdog", _as_task(watchdog, self.world))
         work = self._consumers() if self.world.plan.with_broker else self._pool()
         self._slots = self.world.plan.slots
         for number in range(self._slots):
@@ -228,7 +228,7 @@ class Worker(Client):
         dispatcher = Dispatcher(
             self.store, Publisher(self), queues=self.queues, window=self.world.plan.window, revive=self._revive
         )
-        self._begin("dispatcher", _as_task(dispatcher, "_wake", self.world))
+        self._begin("dispatcher", _as_task(dispatcher, self.world))
         self._advancer.hand_on = dispatcher.nudge
         return self._consume
 
@@ -325,8 +325,7 @@ class _Store(Store):
             raise
 
 
-def _as_task(part: Any, event: str, world: World) -> Callable[[], object]:
+def _as_task(part: Background, world: World) -> Callable[[], object]:
     """What a part of the product does in a thread of its own; the event that it waits for becomes a virtual one."""
-    setattr(part, event, Event(world))
-    run: Callable[[], object] = part._run
-    return run
+    part._wake = Event(world)  # type: ignore[assignment]
+    return part._run

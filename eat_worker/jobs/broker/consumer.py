@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 from threading import Thread
 
 from celery import Celery
@@ -23,13 +22,13 @@ from eat_worker.jobs.broker.messages import HintPublisher, register
 from eat_worker.jobs.broker.signing import Signer
 from eat_worker.jobs.document.advance import Advancer
 from eat_worker.jobs.shutdown import Stop
+from eat_worker.retry import Backoff
 from eat_worker.storage.store import Store
 
 log = logging.getLogger(__name__)
 
 QUIET = ("celery.app.trace", "celery.worker.strategy")  # two lines per message that say nothing about documents
-FIRST_RETRY_SECONDS = 0.5
-LONGEST_RETRY_SECONDS = 30.0
+RESTART = Backoff(0.5, 30.0)
 
 
 def consume(
@@ -54,11 +53,11 @@ def consume(
     for noisy in QUIET:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     Thread(target=_stop_celery_after, args=(stop,), name="eat-celery-stop", daemon=True).start()
-    longest = FIRST_RETRY_SECONDS
+    failures = 0
     with dispatcher:
         while _run_celery(broker.url, advancer, stop, signer, concurrency=concurrency, node=f"eat@{worker}"):
-            pause = random.uniform(0, longest)
-            longest = min(2 * longest, LONGEST_RETRY_SECONDS)
+            failures += 1
+            pause = RESTART.pause(failures)
             log.warning("Celery's worker ended by itself; starting it again in %.1f s", pause)
             stop.event.wait(pause)
             _revive(broker)

@@ -7,25 +7,20 @@ point, and any number may run.
 from __future__ import annotations
 
 import logging
-import random
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from eat_worker.errors import EatError
+from eat_worker.jobs.background import Background
+from eat_worker.retry import Backoff
 from eat_worker.storage.store import Store
 from eat_worker.storage.values import Hint
 
 log = logging.getLogger(__name__)
 
-BUSY_SECONDS = 0.2
-IDLE_SECONDS = 1.0
-FIRST_RETRY_SECONDS = 0.5
-LONGEST_RETRY_SECONDS = 15.0
+IDLE = Backoff(0.2, 1.0, steady=1.0)  # while nothing is ready
+RETRY = Backoff(0.5, 15.0)
 # A hint that nobody took is lost for certain when its queue is empty, and after this long it is thought lost anyway:
 # one message can vanish between the broker and a worker that dies while the queue stays full.
 STALE_SECONDS = 600.0
@@ -44,20 +39,7 @@ class Publisher(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Health:
-    """How a dispatcher fares; instants are of `time.monotonic`, None before the first.
-
-    `waiting` counts the messages of each queue when it last looked; `failing_since` is None while all is well.
-    """
-
-    last_cycle_ok_at: float | None = None
-    last_publish_ok_at: float | None = None
-    failing_since: float | None = None
-    waiting: dict[str, int] = field(default_factory=dict)
-
-
-class Dispatcher:
+class Dispatcher(Background):
     """Publishes what the database holds ready. `queues` are those whose workers live in this process.
 
     `window` bounds the hints that are out per queue. `revive` is called when the broker does not answer.
@@ -72,30 +54,14 @@ class Dispatcher:
         window: int,
         revive: Callable[[], None] = lambda: None,
     ) -> None:
-        self.health = Health()
+        super().__init__("eat-dispatcher", RETRY.first, at_once=True)
         self._store = store
         self._publisher = publisher
         self._queues = frozenset(queues)
         self._window = window
         self._revive = revive
-        self._wake = threading.Event()
-        self._ended = False
-        self._thread = threading.Thread(target=self._run, name="eat-dispatcher", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended = True
-        self._wake.set()
-        self._thread.join()
-
-    def nudge(self) -> None:
-        """Look at once: a document became ready."""
-        self._wake.set()
+        self._empty = 0  # cycles in a row that sent nothing
+        self._failures = 0  # in a row
 
     def cycle(self) -> int:
         """Fill the window once; the number of hints sent. Raises BrokerUnavailable or StoreUnavailable.
@@ -103,15 +69,11 @@ class Dispatcher:
         The broker is asked first: with a broker that is away no hint is taken, and so none is lost.
         """
         waiting = {queue: self._publisher.waiting(queue) for queue in sorted(self._queues)}
-        self.health.waiting = dict(waiting)
         stale = STALE_SECONDS if any(waiting.values()) else STALE_IN_EMPTY_QUEUE_SECONDS
         hints = self._store.take_hints(self._window, window=self._window, stale_after=stale)
         fitting = self._fitting(hints, waiting)
         if fitting:
             self._publisher.publish(fitting)
-            self.health.last_publish_ok_at = time.monotonic()
-        self.health.last_cycle_ok_at = time.monotonic()
-        self.health.failing_since = None
         return len(fitting)
 
     def _fitting(self, hints: Sequence[Hint], waiting: dict[str, int]) -> list[Hint]:
@@ -126,30 +88,21 @@ class Dispatcher:
                 fitting.append(hint)
         return fitting
 
-    def _run(self) -> None:
-        retry = FIRST_RETRY_SECONDS
-        idle = BUSY_SECONDS
-        while not self._ended:
-            try:
-                idle = BUSY_SECONDS if self.cycle() else min(2 * idle, IDLE_SECONDS)
-                retry = FIRST_RETRY_SECONDS
-                pause = idle
-            except EatError as error:
-                pause = self._failed(error, retry)
-                retry = min(2 * retry, LONGEST_RETRY_SECONDS)
-            except Exception:
-                # Liveness is what breaks in queues: this thread outlives any fault and says so.
-                log.exception("the dispatcher failed; it goes on")
-                pause = retry
-            self._wake.wait(pause)
-            self._wake.clear()
+    def _step(self) -> float:
+        try:
+            sent = self.cycle()
+        except EatError as error:
+            return self._failed(error)
+        self._failures = 0
+        self._empty = 0 if sent else self._empty + 1
+        return IDLE.pause(self._empty + 1)
 
-    def _failed(self, error: EatError, longest: float) -> float:
-        """Seconds to wait before the next cycle: full jitter, and at once when the broker could be brought back."""
-        self.health.failing_since = self.health.failing_since or time.monotonic()
+    def _failed(self, error: EatError) -> float:
+        """Seconds to wait before the next cycle, after an attempt to bring the broker back."""
         log.warning("hints could not be sent: %s", error)
         try:
             self._revive()
         except EatError as second:
             log.warning("%s", second)
-        return random.uniform(0, longest)
+        self._failures += 1
+        return RETRY.pause(self._failures)

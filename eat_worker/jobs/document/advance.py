@@ -27,7 +27,7 @@ from eat_worker.jobs.document.round_log import RoundLog
 from eat_worker.jobs.document.spool import Spool
 from eat_worker.jobs.monitor.metrics import Observer
 from eat_worker.method.document import RoundOutput, Stage
-from eat_worker.retry import Chance, patiently, pause_of
+from eat_worker.retry import Backoff, Chance, retry
 from eat_worker.storage.store import Store
 from eat_worker.storage.values import Claim, Hint, StageResult, queue_of
 
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 TRIES_IN_HAND = 4
+# A document that failed waits in the database, and its place in the worker is free.
+WAITING = Backoff(2.0, 300.0)
 UNEXPECTED = "unexpected"  # the code of an error that is not ours
 HOPELESS = (TooLong, TooLarge, NumericFault)  # the same again, however often it is asked
 
@@ -87,7 +89,7 @@ class Advancer:
         if self._held.stop.is_set():
             return False
         try:
-            claim = patiently(find, self._held.stop)
+            claim = retry(find, self._held.stop)
         except EatError as error:
             if _is_retryable(error):
                 return False  # asked to stop while the database was away
@@ -151,7 +153,7 @@ class Advancer:
             failures.append(time.monotonic())
             return len(failures) >= TRIES_IN_HAND and self._answered_at > failures[0]
 
-        return patiently(attempt, self._held.stop, give_up)
+        return retry(attempt, self._held.stop, give_up)
 
     def _commit(self, claim: Claim, result: StageResult, rounds: RoundLog) -> Claim | None:
         stage = Stage.DONE if result.skipped else claim.config.stage_after(claim.stage)
@@ -176,7 +178,7 @@ class Advancer:
         """What `store` returns, once the database takes it; until then the rounds that wait lie in the spool too."""
         spool = self._spool
         if spool is None:
-            return patiently(store, self._held.stop)
+            return retry(store, self._held.stop)
 
         def attempt() -> T:
             try:
@@ -186,7 +188,7 @@ class Advancer:
                 raise
 
         try:
-            result = patiently(attempt, self._held.stop)
+            result = retry(attempt, self._held.stop)
         except StoreUnavailable:
             raise  # asked to stop before the database was back: what is spooled is stored by the next worker here
         except BaseException:
@@ -213,14 +215,14 @@ class Advancer:
         try:
             rounds.flush()
             code = error.code if isinstance(error, EatError) else UNEXPECTED
-            status = patiently(
+            status = retry(
                 lambda: self._store.fail(
                     claim,
                     code,
                     str(error) if known else f"{type(error).__name__}: {error}",
                     retryable=retryable,
                     max_faults=1 if isinstance(error, HOPELESS) else self._max_faults,
-                    not_before_seconds=pause_of(failures, self._chance),
+                    not_before_seconds=WAITING.pause(failures, self._chance),
                 ),
                 self._held.stop,
             )

@@ -9,10 +9,9 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from types import TracebackType
-from typing import Self
 
 from eat_worker.errors import EatError, EngineBroken, LeaseLost, StoreUnavailable
+from eat_worker.jobs.background import Background
 from eat_worker.storage.store import Store
 from eat_worker.storage.values import Claim, Lease
 
@@ -89,35 +88,18 @@ class Held:
                 self._store.release(claim, reason="the worker was told to end at once")
 
 
-class Heartbeat:
+class Heartbeat(Background):
     """The one thread per process that beats for all claims, three times per lease."""
 
     def __init__(self, held: Held) -> None:
+        super().__init__("eat-heartbeat", held.lease_seconds / 3)
         self._held = held
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="eat-heartbeat", daemon=True)
-        self.is_alive = self._thread.is_alive
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        pause = self._held.lease_seconds / 3
-        while not self._ended.wait(pause):
-            try:
-                self._held.beat()
-                pause = self._held.lease_seconds / 3
-            except StoreUnavailable as error:
-                # The leases may run out meanwhile; fencing keeps that safe, a quick next beat keeps it rare.
-                log.warning("leases could not be extended: %s", error)
-                pause = min(1.0, self._held.lease_seconds / 3)
-            except Exception:
-                # This thread must outlive any fault: without it every document here would be redone elsewhere.
-                log.exception("leases could not be extended")
+    def _step(self) -> float:
+        try:
+            self._held.beat()
+        except StoreUnavailable as error:
+            # The leases may run out meanwhile; fencing keeps that safe, a quick next beat keeps it rare.
+            log.warning("leases could not be extended: %s", error)
+            return min(1.0, self._every)
+        return self._every

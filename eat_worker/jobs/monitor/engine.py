@@ -11,11 +11,10 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from types import TracebackType
-from typing import Self
 
 from eat_worker.engines.engine import ChatEngine, EngineInfo
 from eat_worker.errors import EngineBroken
+from eat_worker.jobs.background import Background
 from eat_worker.jobs.monitor.metrics import Observer
 from eat_worker.jobs.monitor.tracing import Tracing
 from eat_worker.method.rounds import Request, RoundResult
@@ -96,7 +95,7 @@ class ObservedEngine:
         self._engine.close()
 
 
-class Watchdog:
+class Watchdog(Background):
     """Calls `on_stuck` once, from a thread of its own, when `silent_for` exceeds `stuck_seconds`.
 
     `silent_for` gives the seconds for which rounds have been asked and none has come to an end, well or not.
@@ -105,26 +104,16 @@ class Watchdog:
     def __init__(
         self, silent_for: Callable[[], float], stuck_seconds: float, on_stuck: Callable[[EngineBroken], None]
     ) -> None:
+        super().__init__("eat-watchdog", min(LONGEST_PAUSE_SECONDS, stuck_seconds / 4))
         self._silent_for = silent_for
         self._stuck_seconds = stuck_seconds
         self._on_stuck = on_stuck
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="eat-watchdog", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-
-    def _run(self) -> None:
-        while not self._ended.wait(min(LONGEST_PAUSE_SECONDS, self._stuck_seconds / 4)):
-            silent = self._silent_for()
-            if silent > self._stuck_seconds:
-                error = EngineBroken(f"the engine has answered nothing for {silent:.0f} s; this process ends")
-                log.critical("%s", error)
-                self._on_stuck(error)
-                return
+    def _step(self) -> float:
+        silent = self._silent_for()
+        if silent > self._stuck_seconds:
+            error = EngineBroken(f"the engine has answered nothing for {silent:.0f} s; this process ends")
+            log.critical("%s", error)
+            self._end()
+            self._on_stuck(error)
+        return self._every

@@ -15,13 +15,12 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
-from types import TracebackType
-from typing import Self
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from eat_worker.errors import ConfigurationError, EatError
+from eat_worker.jobs.background import Background
 from eat_worker.jobs.monitor.metrics import Observer
 from eat_worker.storage.values import Backlog
 from eat_worker.urls import split_address
@@ -75,7 +74,7 @@ class Health:
         return reasons
 
 
-class Probe:
+class Probe(Background):
     """Asks database and broker again and again while the block lasts, and tells health and observer.
 
     `ask_broker` raises EatError when the broker does not answer, `ask_database` when the database does not.
@@ -89,20 +88,9 @@ class Probe:
         ask_database: Callable[[], Backlog],
         ask_broker: Callable[[], object],
     ) -> None:
+        super().__init__("eat-probe", PROBE_SECONDS, at_once=True, patience=PROBE_SECONDS)
         self._health, self._observer = health, observer
         self._ask_database, self._ask_broker = ask_database, ask_broker
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="eat-probe", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join(PROBE_SECONDS)
 
     def look(self) -> None:
         """Ask both once."""
@@ -123,25 +111,20 @@ class Probe:
             return False
         return True
 
-    def _run(self) -> None:
-        pause = 0.0
-        while not self._ended.wait(pause):
-            began = time.monotonic()
-            try:
-                self.look()
-            except Exception:
-                # A probe that is gone would leave its last answer standing for ever.
-                log.exception("the probe failed; it goes on")
-            pause = max(PROBE_SECONDS, SHARE * (time.monotonic() - began))
+    def _step(self) -> float:
+        began = time.monotonic()
+        self.look()
+        return max(PROBE_SECONDS, SHARE * (time.monotonic() - began))
 
 
-class HealthServer:
+class HealthServer(Background):
     """Answers on `address` (host:port; port 0 is any free one) while the block lasts.
 
     Raises ConfigurationError when nothing can listen there.
     """
 
     def __init__(self, address: str, health: Health, registry: CollectorRegistry) -> None:
+        super().__init__("eat-health", every=0.0)
         host, port = split_address(address)
         try:
             self._server = _Server((host, port), _handler(_pages(health), registry))
@@ -150,7 +133,6 @@ class HealthServer:
                 f"health_address = {address}: {error.strerror or error}; choose another port, 0 for any free one, "
                 "or none for no health pages"
             ) from error
-        self._thread = threading.Thread(target=self._server.serve_forever, name="eat-health", daemon=True)
 
     @property
     def url(self) -> str:
@@ -158,16 +140,12 @@ class HealthServer:
         host, port = self._server.socket.getsockname()[:2]
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+    def _run(self) -> None:
+        with self._server:
+            self._server.serve_forever()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _end(self) -> None:
         self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 class _Server(ThreadingTCPServer):  # not HTTPServer, which looks its own name up in the DNS

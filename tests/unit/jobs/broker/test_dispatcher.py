@@ -1,3 +1,4 @@
+import random
 import time
 
 import pytest
@@ -6,6 +7,7 @@ from eat_worker.errors import BrokerUnavailable, StoreUnavailable
 from eat_worker.jobs.broker import dispatcher as dispatcher_module
 from eat_worker.jobs.broker.dispatcher import Dispatcher
 from eat_worker.method.document import Stage
+from eat_worker.retry import Backoff
 from eat_worker.storage.values import Hint
 
 
@@ -120,15 +122,17 @@ def test_with_a_broker_that_is_away_no_hint_is_taken(desk, broker):
     assert desk.sql("SELECT hinted_at FROM documents") == [(None,)]
 
 
-def test_health_tells_when_it_last_went_well(desk, broker):
-    desk.add_run()
+def test_pauses_grow_while_the_broker_is_away_and_while_nothing_is_ready(desk, broker, monkeypatch):
+    monkeypatch.setattr(random, "uniform", lambda low, high: high)
     one = dispatcher(desk, broker)
-    broker.lying["chat.a"] = 1
-    one.cycle()
-    assert one.health.waiting == {"chat.a": 1}
-    assert one.health.last_publish_ok_at is not None
-    assert one.health.last_cycle_ok_at is not None
-    assert one.health.failing_since is None
+    broker.down = True
+    assert [one._step() for _ in range(7)] == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0]
+    broker.down = False
+    assert [one._step() for _ in range(4)] == [0.4, 0.8, 1.0, 1.0]
+    desk.add_run()
+    assert [one._step(), one._step()] == [0.2, 0.4]
+    broker.down = True
+    assert one._step() == 0.5
 
 
 def eventually(condition):
@@ -139,7 +143,7 @@ def eventually(condition):
 
 
 def test_the_thread_revives_the_broker_and_goes_on(desk, broker, monkeypatch, caplog):
-    monkeypatch.setattr(dispatcher_module, "FIRST_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(dispatcher_module, "RETRY", Backoff(0.01, 15.0))
     desk.add_run()
     broker.down = True
     calls = []
@@ -150,15 +154,14 @@ def test_the_thread_revives_the_broker_and_goes_on(desk, broker, monkeypatch, ca
             raise BrokerUnavailable("still starting")
         broker.down = False
 
-    with dispatcher(desk, broker, revive=revive) as one:
+    with dispatcher(desk, broker, revive=revive):
         eventually(lambda: ids(broker) == [1])
-        assert one.health.failing_since is None
     assert "hints could not be sent: away" in caplog.text
     assert "still starting" in caplog.text
 
 
 def test_the_thread_outlives_a_fault_of_its_own(desk, broker, monkeypatch, caplog):
-    monkeypatch.setattr(dispatcher_module, "FIRST_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(dispatcher_module, "RETRY", Backoff(0.01, 15.0))
     desk.add_run()
     errors = [ZeroDivisionError("ours"), StoreUnavailable("away")]
     real = desk.store.take_hints
@@ -171,14 +174,13 @@ def test_the_thread_outlives_a_fault_of_its_own(desk, broker, monkeypatch, caplo
     monkeypatch.setattr(desk.store, "take_hints", take_hints)
     with dispatcher(desk, broker):
         eventually(lambda: ids(broker) == [1])
-    assert "the dispatcher failed; it goes on" in caplog.text
+    assert "the thread eat-dispatcher failed; it tries again" in caplog.text
 
 
 def test_a_nudge_is_heard_at_once(desk, broker, monkeypatch):
-    monkeypatch.setattr(dispatcher_module, "BUSY_SECONDS", 60.0)
-    monkeypatch.setattr(dispatcher_module, "IDLE_SECONDS", 60.0)
+    monkeypatch.setattr(dispatcher_module, "IDLE", Backoff(60.0, 60.0, steady=1.0))
     with dispatcher(desk, broker) as one:
-        eventually(lambda: one.health.last_cycle_ok_at is not None)
+        eventually(lambda: one._empty == 1)
         desk.add_run()
         one.nudge()
         eventually(lambda: ids(broker) == [1])
