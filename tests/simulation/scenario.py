@@ -144,7 +144,7 @@ def virtual() -> Iterator[Clock]:
     log = logging.getLogger("eat_worker")
     level, log.propagate = log.level, False
     with ExitStack() as stack:
-        for module in (advance, dispatcher, control, engine):
+        for module in (advance, control, engine):
             stack.enter_context(patch.object(module, "time", clock))
         for module, name, value in PERIODS:
             stack.enter_context(patch.object(module, name, value))
