@@ -38,7 +38,7 @@ FUNCTIONS = {
     "send_task": "celery:Celery.send_task",
     "ack": "kombu.message:Message.ack",
     "take": "eat_worker.jobs.document.advance:Advancer.take",
-    "ask": "eat_worker.jobs.monitor.engine:ObservedEngine.ask",
+    "ask": "eat_worker.jobs.monitor.engine:MeasuredEngine.ask",
     "record": "eat_worker.jobs.document.round_log:RoundLog.record",
     "run_stage": "eat_worker.jobs.document.stages:run_stage",
     "in_claim": f"{QUEUE}._claim",
@@ -131,7 +131,7 @@ def count_requests(file: str) -> None:
 
         return call
 
-    wrap("eat_worker.jobs.monitor.engine:ObservedEngine.ask", around)
+    wrap("eat_worker.jobs.monitor.engine:MeasuredEngine.ask", around)
 
 
 def limit_pages(file: str) -> None:

@@ -45,6 +45,8 @@ class Endpoint:
     Raises EngineUnavailable when the server does not answer after RETRIES, EngineError on what it refuses.
     """
 
+    oom_splits = 0
+
     def __init__(
         self,
         url: str,

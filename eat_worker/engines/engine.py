@@ -33,6 +33,11 @@ class ChatEngine(Protocol):
         """What this engine is."""
         ...
 
+    @property
+    def oom_splits(self) -> int:
+        """Batches that were halved for want of memory since the engine was loaded; 0 where none ever is."""
+        ...
+
     def submit(self, request: Request) -> Future[RoundResult]:
         """The answer to come. The future raises TooLong, EngineError or EngineUnavailable."""
         ...

@@ -41,6 +41,8 @@ class LlamaCpp:
     `adapter` is a LoRA in GGUF form, switched per request. Raises ConfigurationError when the file does not load.
     """
 
+    oom_splits = 0
+
     def __init__(self, model: Path, *, adapter: Path | None, threads: int, slots: int, context: int) -> None:
         self._scratch = Scratch()
         try:

@@ -84,6 +84,8 @@ class Fault:
 class Scripted:
     """Answers each Request from the script. Raises ConfigurationError on a malformed one."""
 
+    oom_splits = 0
+
     def __init__(self, script: Path | None, *, slots: int) -> None:
         lines = list(_lines(script))
         sentences = [line for line in lines if isinstance(line, Sentence)]

@@ -15,9 +15,9 @@ from threading import Thread
 
 from eat_worker.jobs.broker.connection import NONE, broker_url, use_broker
 from eat_worker.jobs.processes import is_alive
-from eat_worker.jobs.shutdown import RELEASE_SECONDS, Stop
-from eat_worker.jobs.supervisor import Crew
-from eat_worker.jobs.worker import open_station
+from eat_worker.jobs.shutdown import RELEASE_SECONDS, Shutdown
+from eat_worker.jobs.supervisor import Supervisor
+from eat_worker.jobs.worker import open_context
 from eat_worker.retry import retry
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store, open_store
@@ -70,7 +70,7 @@ def run_until_done(
     """
     with ExitStack() as stack:
         # The workers drain as long by themselves; whoever waits for them must not be quicker.
-        stop = stack.enter_context(Stop(drain_seconds=settings.drain_seconds + 2 * RELEASE_SECONDS))
+        stop = stack.enter_context(Shutdown(drain_seconds=settings.drain_seconds + 2 * RELEASE_SECONDS))
         store = stack.enter_context(open_store(settings.database))
         before = [run.id for run_id in run_ids for run in store.runs_before(run_id) if run.id not in run_ids]
         if broker_url(settings) == NONE:
@@ -86,7 +86,9 @@ def run_until_done(
             def progress() -> tuple[int, int]:
                 return retry(lambda: _finished_work(store, [*run_ids, *before]), stop.event)
 
-            check = stack.enter_context(Crew(settings, workers, stop, revive=revive, progress=progress)).check
+            supervisor = stack.enter_context(Supervisor(settings, workers, revive=revive, progress=progress))
+            stop.before_forced_end(supervisor.end_now)
+            check = supervisor.check
         _follow(lambda: count_documents(store, run_ids, before), stop, check, on_progress)
         signal = stop.signal
         stop.request()
@@ -130,7 +132,7 @@ def _finished_work(store: Store, run_ids: Sequence[int]) -> tuple[int, int]:
 
 def _follow(
     count: Callable[[], Counts],
-    stop: Stop,
+    stop: Shutdown,
     check: Callable[[], None],
     on_progress: Callable[[Counts], None],
 ) -> None:
@@ -148,7 +150,7 @@ def _follow(
 
 
 @contextmanager
-def _threads(settings: Settings, stop: Stop) -> Iterator[Callable[[], None]]:
+def _threads(settings: Settings, stop: Shutdown) -> Iterator[Callable[[], None]]:
     """A pool of this process at work while the block lasts; yields what raises the error that ended it."""
     failed: list[BaseException] = []
 
@@ -156,11 +158,11 @@ def _threads(settings: Settings, stop: Stop) -> Iterator[Callable[[], None]]:
         if failed:
             raise failed[0]
 
-    with open_station(settings, stop) as station:
+    with open_context(settings, stop) as context:
 
         def work() -> None:
             try:
-                station.work_without_broker()
+                context.work_without_broker()
             except BaseException as error:  # noqa: BLE001  # raised again by `check`, in the main thread
                 failed.append(error)
 

@@ -26,18 +26,19 @@ RELEASE_SECONDS = 5.0
 BROKEN_SECONDS = 5.0
 
 
-class Stop:
+class Shutdown:
     """Why and whether this process ends. While the block lasts it owns SIGTERM and SIGINT; needs the main thread.
 
     `event` is set by the first signal, by `request`, by `fail` or when the parent process is gone. The second signal,
-    or `drain_seconds` without an end, calls `at_once` in a thread of its own and ends the process without unwinding.
+    or `drain_seconds` without an end, does what `before_forced_end` was given, in a thread of its own, and ends the
+    process without unwinding.
     """
 
-    def __init__(self, at_once: Callable[[], None] = lambda: None, drain_seconds: float = math.inf) -> None:
+    def __init__(self, drain_seconds: float = math.inf) -> None:
         self.event = threading.Event()
         self.signal: int | None = None
         self.error: EatError | None = None
-        self.at_once = at_once
+        self._last_acts: list[Callable[[], None]] = []
         self._drain_seconds = drain_seconds
         self._timers: list[threading.Timer] = []
         self._ending = threading.Lock()
@@ -69,6 +70,10 @@ class Stop:
         if self.error is not None:
             return self.error.exit_code
         return 130 if self.signal == signal.SIGINT else 0
+
+    def before_forced_end(self, act: Callable[[], None]) -> None:
+        """Have `act` called before the process ends without unwinding; it has RELEASE_SECONDS."""
+        self._last_acts.append(act)
 
     def request(self) -> None:
         """Stop as after a first signal."""
@@ -106,17 +111,18 @@ class Stop:
             timer.start()
 
     def _late(self, seconds: float) -> None:
-        log.warning("not done %.0f s after it was asked to stop: what is under way is given back", seconds)
+        log.warning("not done %.0f s after it was asked to stop: what is under way is released", seconds)
         self._end_now()
 
     def _end_now(self) -> None:
         if not self._ending.acquire(blocking=False):
-            return  # somebody else is at it
+            return  # another thread does it
         threading.Timer(RELEASE_SECONDS, os._exit, args=(self.exit_code,)).start()
         if self.error is not None:
             sys.stderr.write(f"eat: {self.error}\n")
         try:
-            self.at_once()
+            for act in self._last_acts:
+                act()
         finally:
             os._exit(self.exit_code)
 

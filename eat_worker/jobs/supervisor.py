@@ -19,7 +19,7 @@ from typing import Self
 
 import eat_worker
 from eat_worker.errors import BrokerUnavailable, ConfigurationError, EatError, EngineBroken, EngineError
-from eat_worker.jobs.shutdown import PARENT_VARIABLE, Stop
+from eat_worker.jobs.shutdown import PARENT_VARIABLE
 from eat_worker.private_files import make_private_folder, private
 from eat_worker.settings import NAMES, Settings
 from eat_worker.storage.leases import MAX_EXPIRIES
@@ -32,18 +32,17 @@ RESTARTS = 2 * MAX_EXPIRIES
 COMMAND = (sys.executable, "-m", "eat_worker", "worker")
 
 
-class Crew:
+class Supervisor:
     """`size` workers of these settings while the block lasts. `check` starts those again that were killed or broke.
 
     `progress` is asked when a worker was killed: any value that changes when a document or a round gets finished.
-    Leaving drains them: one SIGTERM each, a second one when this process is told to stop twice.
+    Leaving drains them with one SIGTERM each; `end_now` makes it two.
     """
 
     def __init__(
         self,
         settings: Settings,
         size: int,
-        stop: Stop,
         *,
         revive: Callable[[], None] = lambda: None,
         progress: Callable[[], object] = lambda: None,
@@ -51,7 +50,6 @@ class Crew:
     ) -> None:
         self._settings = settings
         self._size = size
-        self._stop = stop
         self._revive = revive
         self._progress = progress
         self._finished: object = None
@@ -60,7 +58,6 @@ class Crew:
         self._restarts = 0
 
     def __enter__(self) -> Self:
-        self._stop.at_once = self._end_now
         folder = self._settings.state / "logs"
         make_private_folder(folder)
         began = time.strftime("%Y%m%d-%H%M%S")
@@ -90,6 +87,12 @@ class Crew:
             self._revive()
             worker.start()
 
+    def end_now(self) -> None:
+        """Have every worker release what it holds and end without finishing it."""
+        for worker in self._workers:
+            worker.send(signal.SIGTERM)
+            worker.send(signal.SIGTERM)
+
     def _count_restart(self, worker: Worker) -> None:
         finished = self._progress()
         if finished != self._finished:
@@ -100,11 +103,6 @@ class Crew:
                 f"its last words are in {worker.log_file}"
             )
         self._restarts += 1
-
-    def _end_now(self) -> None:
-        for worker in self._workers:
-            worker.send(signal.SIGTERM)
-            worker.send(signal.SIGTERM)
 
 
 class Worker:
@@ -126,7 +124,7 @@ class Worker:
                 stderr=output,
                 env=environment(self._settings),
                 cwd=self._settings.state,  # every path is absolute, and an eat.toml must not be read a second time
-                start_new_session=True,  # Ctrl-C reaches it through `Stop`, once
+                start_new_session=True,  # Ctrl-C reaches it through `Shutdown`, once
             )
 
     def exit_code(self) -> int | None:
@@ -179,4 +177,4 @@ def _import_path(environ: dict[str, str]) -> dict[str, str]:
 def _how(code: int) -> str:
     if code == EngineBroken.exit_code:
         return "its engine broke or was stuck"
-    return signal.Signals(-code).name if code < 0 else "asked to by somebody else"
+    return signal.Signals(-code).name if code < 0 else "stopped from outside"

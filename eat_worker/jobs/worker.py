@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 
 from eat_worker.engines.identity import served_queues
@@ -22,11 +22,11 @@ from eat_worker.jobs.broker.connection import NONE, Broker, broker_url, use_brok
 from eat_worker.jobs.broker.signing import open_signer
 from eat_worker.jobs.document import stages
 from eat_worker.jobs.document.advance import Advancer
-from eat_worker.jobs.document.leases import Heartbeat, Held
+from eat_worker.jobs.document.leases import Heartbeat, HeldLeases
 from eat_worker.jobs.document.spool import Spool
-from eat_worker.jobs.monitor.engine import Watchdog
-from eat_worker.jobs.monitor.monitor import Watch
-from eat_worker.jobs.shutdown import PARENT_VARIABLE, Stop
+from eat_worker.jobs.monitor.metrics import Metrics
+from eat_worker.jobs.monitor.monitor import Monitor
+from eat_worker.jobs.shutdown import PARENT_VARIABLE, Shutdown
 from eat_worker.retry import Backoff
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store, open_store
@@ -49,7 +49,7 @@ class Pool:
         self._stop = stop
 
     def run(self) -> None:
-        """Work until `stop`; returns when every thread has given back what it held. Raises what a thread raised."""
+        """Work until `stop`; returns when every thread has released what it held. Raises what a thread raised."""
         with ThreadPoolExecutor(self._size, thread_name_prefix="eat-pool") as threads:
             running = [threads.submit(self._work) for _ in range(self._size)]
             try:
@@ -68,97 +68,104 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
-class Station:
+class WorkerContext:
     """What a process that works on documents has open."""
 
     settings: Settings
     store: Store
-    held: Held
-    advancer: Advancer
-    stop: Stop
+    tools: stages.Tools
+    leases: HeldLeases
+    spool: Spool
+    metrics: Metrics
+    shutdown: Shutdown
+
+    def advancer(self, hand_on: Callable[[], None] = lambda: None) -> Advancer:
+        """What works on documents here; `hand_on` is called when one became ready for a stage of another queue."""
+        return Advancer(
+            self.store,
+            self.tools,
+            self.leases,
+            queues=served_queues(self.settings),
+            max_faults=self.settings.max_faults,
+            hand_on=hand_on,
+            give_up=self.shutdown.fail,
+            metrics=self.metrics,
+            spool=self.spool,
+        )
 
     def work_without_broker(self) -> None:
-        """Take documents straight from the database until `stop`."""
-        Pool(self.advancer, self.settings.documents_at_once, self.stop.event).run()
+        """Take documents straight from the database until `shutdown`."""
+        Pool(self.advancer(), self.settings.documents_at_once, self.shutdown.event).run()
 
     def work_with(self, broker: Broker) -> None:
-        """Take documents as the broker's messages name them, and send such messages, until `stop`."""
+        """Take documents as the broker's messages name them, and send such messages, until `shutdown`."""
+        from eat_worker.jobs.broker.app import open_app
         from eat_worker.jobs.broker.consumer import consume
+        from eat_worker.jobs.broker.dispatcher import Dispatcher
+        from eat_worker.jobs.broker.messages import HintPublisher
 
-        consume(
-            broker,
-            self.store,
-            self.advancer,
-            self.stop,
-            worker=self.held.worker,
-            window=self.settings.window,
-            concurrency=self.settings.documents_at_once,
-            signer=open_signer(self.settings),
-        )
+        settings, signer = self.settings, open_signer(self.settings)
+        with closing(HintPublisher(open_app(broker.url), signer)) as publisher:
+            queues = served_queues(settings)
+            dispatcher = Dispatcher(self.store, publisher, queues=queues, window=settings.window, revive=broker.revive)
+            advancer = self.advancer(hand_on=dispatcher.nudge)
+            name, concurrency = self.leases.worker, settings.documents_at_once
+            with dispatcher:
+                consume(broker, advancer, self.shutdown, signer, worker=name, concurrency=concurrency)
 
 
 @contextmanager
-def open_station(
-    settings: Settings, stop: Stop, name: str | None = None, watch: Watch | None = None
-) -> Iterator[Station]:
+def open_context(
+    settings: Settings, shutdown: Shutdown, name: str | None = None, monitor: Monitor | None = None
+) -> Iterator[WorkerContext]:
     """Open the store and the engine and keep leases alive while the block lasts. Raises as `serve`."""
     with ExitStack() as stack:
         store = stack.enter_context(open_store(settings.database, answer_within=ANSWER_SECONDS))
-        watch = watch or stack.enter_context(Watch(replace(settings, health_address="none"), stop.event))
-        tools = watch.tools(stages.open_tools(settings))
+        monitor = monitor or stack.enter_context(Monitor(replace(settings, health_address="none"), shutdown.event))
+        tools = monitor.tools(stages.open_tools(settings))
         stack.callback(tools.close)
-        held = Held(store, name or worker_name(), settings.lease_seconds, stop.event)
-        stop.at_once = lambda: held.release_all(stop.error)
+        leases = HeldLeases(store, name or worker_name(), settings.lease_seconds, shutdown.event)
+        shutdown.before_forced_end(lambda: leases.release_all(shutdown.error))
         spool = Spool(settings.state / "spool")
         spool.restore(store)
-        heartbeat = stack.enter_context(Heartbeat(held))
+        monitor.metrics.spooled(lambda: spool.size)
+        heartbeat = stack.enter_context(Heartbeat(leases))
         served = served_queues(settings)
-        advancer = Advancer(
-            store,
-            tools,
-            held,
-            queues=served,
-            max_faults=settings.max_faults,
-            give_up=stop.fail,
-            observer=watch.observer,
-            spool=spool,
+        stack.enter_context(
+            monitor.serving(store, leases.worker, served, beats=heartbeat.is_alive, on_stuck=shutdown.end)
         )
-        watch.observer.spooled(lambda: spool.size)
-        stack.enter_context(watch.serving(store, held.worker, served, heartbeat.is_alive))
-        if settings.engine != "endpoint":  # there every request has its own end, and the worker waits for the server
-            stack.enter_context(Watchdog(watch.health.silent_for, settings.stuck_seconds, stop.end))
-        log.info("serving %s", ", ".join(sorted(served)), extra={"worker": held.worker})
-        yield Station(settings, store, held, advancer, stop)
+        log.info("serving %s", ", ".join(sorted(served)), extra={"worker": leases.worker})
+        yield WorkerContext(settings, store, tools, leases, spool, monitor.metrics, shutdown)
 
 
 def serve(settings: Settings, *, name: str | None = None, until: Callable[[Store], bool] | None = None) -> int:
     """Work on documents until a signal comes, or until `until` says that there is nothing left; the exit code.
 
-    SIGTERM or Ctrl-C once: no document is begun, every round under way is finished and stored, leases are given back
-    (exit code 0, after Ctrl-C 130). Twice, or when that takes longer than `drain_seconds`: leases are given back and
+    SIGTERM or Ctrl-C once: no document is begun, every round under way is finished and stored, leases are released
+    (exit code 0, after Ctrl-C 130). Twice, or when that takes longer than `drain_seconds`: leases are released and
     the process ends at once. Needs the main thread. Raises EngineBroken when the engine broke; the process must end.
     Raises ConfigurationError, StoreUnavailable, BrokerUnavailable, ModelMissing or EngineError when it cannot start.
     """
     with ExitStack() as stack:
-        stop = stack.enter_context(Stop(drain_seconds=settings.drain_seconds))
-        watch = stack.enter_context(Watch(settings, stop.event))
+        shutdown = stack.enter_context(Shutdown(drain_seconds=settings.drain_seconds))
+        monitor = stack.enter_context(Monitor(settings, shutdown.event))
         open_signer(settings)
-        # Before the engine, which takes long: a broker that does not answer is told at once.
+        # Before the engine, which takes long: a broker that does not answer is an error at once.
         broker = None if broker_url(settings) == NONE else stack.enter_context(use_broker(settings))
-        station = stack.enter_context(open_station(settings, stop, name, watch))
+        context = stack.enter_context(open_context(settings, shutdown, name, monitor))
         if until is not None:
-            stack.enter_context(Until(until, station.store, station.stop))
+            stack.enter_context(Until(until, context.store, shutdown))
         if broker is None:
-            station.work_without_broker()
+            context.work_without_broker()
         else:
-            station.work_with(broker)
+            context.work_with(broker)
         # A worker of `eat run` is stopped by it when all is done; when it is not, `eat run` says how to go on.
-        advise = stop.signal is not None and PARENT_VARIABLE not in os.environ and _has_work(station.store)
-    if stop.error is not None:
-        raise stop.error
+        advise = shutdown.signal is not None and PARENT_VARIABLE not in os.environ and _has_work(context.store)
+    if shutdown.error is not None:
+        raise shutdown.error
     if advise:
         sys.stderr.write(f"{RESUME}\n")
-    return stop.exit_code
+    return shutdown.exit_code
 
 
 def worker_name() -> str:
@@ -177,14 +184,14 @@ def _has_work(store: Store) -> bool:
 class Until(Background):
     """Stops this process once `is_done` says that there is nothing left to do."""
 
-    def __init__(self, is_done: Callable[[Store], bool], store: Store, stop: Stop) -> None:
+    def __init__(self, is_done: Callable[[Store], bool], store: Store, shutdown: Shutdown) -> None:
         super().__init__("eat-until", UNTIL_SECONDS)
-        self._is_done, self._store, self._stop = is_done, store, stop
+        self._is_done, self._store, self._shutdown = is_done, store, shutdown
 
     def _step(self) -> float:
         try:
             if self._is_done(self._store):
-                self._stop.request()
+                self._shutdown.request()
         except StoreUnavailable as error:
             log.warning("asked again later: %s", error)
         return self._every

@@ -148,13 +148,13 @@ def _impatient(call: Callable[[], Any], *_args: Any, **_keywords: Any) -> Any:
     return call()
 
 
-def _may_continue_always(_self: held.Held, _claim: Claim) -> None:
+def _may_continue_always(_self: held.HeldLeases, _claim: Claim) -> None:
     return None
 
 
 def _commit_what_a_broken_engine_said(self: advance.Advancer, claim: Claim, error: EatError) -> None:
     self._give_up(error)
-    self._give_back(claim, round_log.RoundLog(lambda _: "open", lambda: 0.0), reason=str(error))
+    self._release(claim, round_log.RoundLog(lambda _: "open", lambda: 0.0), reason=str(error))
 
 
 def _fail_burns(real: Callable[..., Any]) -> Callable[..., Any]:
@@ -172,7 +172,7 @@ def _release_by_worker(self: faults.Faults, claim: Claim, *, reason: str) -> Non
 
 
 @contextmanager
-def _held_by_document(self: held.Held, claim: Claim) -> Iterator[None]:
+def _held_by_document(self: held.HeldLeases, claim: Claim) -> Iterator[None]:
     """Whoever puts a document down takes it out of everybody's hands."""
     self._claims[claim.lease] = claim
     try:
@@ -182,13 +182,13 @@ def _held_by_document(self: held.Held, claim: Claim) -> Iterator[None]:
             del self._claims[lease]
 
 
-def _lost_by_document(self: held.Held, claim: Claim) -> None:
+def _lost_by_document(self: held.HeldLeases, claim: Claim) -> None:
     if any(lease.document_id == claim.document_id for lease in self._lost):
         raise LeaseLost("some lease of this document is lost")
     _MAY_CONTINUE(self, claim)
 
 
-_MAY_CONTINUE = held.Held.may_continue
+_MAY_CONTINUE = held.HeldLeases.may_continue
 _COMMIT = commit.Commit.commit_stage
 _DUE = f" AND (documents.not_before IS NULL OR documents.not_before <= {NOW})"
 _STALE = f"(documents.hinted_at IS NULL OR documents.hinted_at < {NOW} - :stale_after)"
@@ -346,8 +346,8 @@ MUTANTS: tuple[Mutant, ...] = (
     # -- workers
     Mutant(
         "claims are held by document and not by lease",
-        (Code(held.Held, "holding", _held_by_document), Code(held.Held, "may_continue", _lost_by_document)),
+        (Code(held.HeldLeases, "holding", _held_by_document), Code(held.HeldLeases, "may_continue", _lost_by_document)),
     ),
-    _code("a worker that is told to stop goes on", held.Held, "may_continue", _may_continue_always),
+    _code("a worker that is told to stop goes on", held.HeldLeases, "may_continue", _may_continue_always),
     _code("whoever waits for the database gives up at once", advance, "retry", _impatient),
 )

@@ -26,10 +26,10 @@ from eat_worker.errors import EatError, EngineBroken, LeaseLost, StoreUnavailabl
 from eat_worker.jobs.background import Background
 from eat_worker.jobs.broker.dispatcher import Dispatcher
 from eat_worker.jobs.document.advance import Advancer
-from eat_worker.jobs.document.leases import Heartbeat, Held
+from eat_worker.jobs.document.leases import Heartbeat, HeldLeases
 from eat_worker.jobs.document.stages import Tools
 from eat_worker.jobs.monitor.engine import Watchdog
-from eat_worker.jobs.monitor.metrics import Observer
+from eat_worker.jobs.monitor.metrics import Metrics
 from eat_worker.jobs.shutdown import BROKEN_SECONDS, RELEASE_SECONDS
 from eat_worker.jobs.worker import Pool
 from eat_worker.method.document import Stage
@@ -45,7 +45,7 @@ class Shared:
     def __init__(self, folder: Path) -> None:
         self.scripted = Scripted(write_script(folder), slots=1)
         self.spool = folder / "spool"
-        self.observer = Observer()
+        self.metrics = Metrics()
 
 
 class Worker(Client):
@@ -62,7 +62,7 @@ class Worker(Client):
         self.is_alive = True
         self.engine = Answers(self, shared.scripted)
         self.store = _Store(world.ground.database(self), self)
-        self.held = Held(self.store, name, LEASE_SECONDS, self.stop)  # type: ignore[arg-type]  # a virtual Event
+        self.held = HeldLeases(self.store, name, LEASE_SECONDS, self.stop)  # type: ignore[arg-type]  # a virtual Event
         self.heartbeat: Task | None = None
         self._on_end = on_end
         self._error: EatError | None = None
@@ -74,17 +74,7 @@ class Worker(Client):
         self._idle = Event(world)
         self._messages: dict[Task, Message] = {}
         self._spool = MachineSpool(self, shared.spool)
-        self._advancer = Advancer(
-            self.store,
-            Tools(self.engine),  # type: ignore[arg-type]  # submit is never called
-            self.held,
-            queues=self.queues,
-            max_faults=MAX_FAULTS,
-            give_up=self.fail,
-            observer=shared.observer,
-            spool=self._spool,
-            chance=world.chance,
-        )
+        self._metrics = shared.metrics
         self._begin("main", self._main)
 
     # -- what happens to it --------------------------------------------------------------------------------------
@@ -152,7 +142,7 @@ class Worker(Client):
         self._end()
 
     def fail(self, error: EatError) -> None:
-        """No document can succeed here: as `Stop.fail`."""
+        """No document can succeed here: as `Shutdown.fail`."""
         self._error = self._error or error
         self.drain(BROKEN_SECONDS if isinstance(error, EngineBroken) else DRAIN_SECONDS)
 
@@ -222,24 +212,38 @@ class Worker(Client):
         self._end()
 
     def _pool(self) -> Callable[[], object]:
-        return Pool(self._advancer, self.world.plan.slots, self.stop)._work  # type: ignore[arg-type]  # a virtual Event
+        return Pool(self._advancer(), self.world.plan.slots, self.stop)._work  # type: ignore[arg-type]  # a virtual Event
 
     def _consumers(self) -> Callable[[], object]:
         dispatcher = Dispatcher(
             self.store, Publisher(self), queues=self.queues, window=self.world.plan.window, revive=self._revive
         )
         self._begin("dispatcher", _as_task(dispatcher, self.world))
-        self._advancer.hand_on = dispatcher.nudge
-        return self._consume
+        advancer = self._advancer(dispatcher.nudge)
+        return lambda: self._consume(advancer)
 
-    def _consume(self) -> None:
+    def _advancer(self, hand_on: Callable[[], None] = lambda: None) -> Advancer:
+        return Advancer(
+            self.store,
+            Tools(self.engine),  # type: ignore[arg-type]  # submit is never called
+            self.held,
+            queues=self.queues,
+            max_faults=MAX_FAULTS,
+            hand_on=hand_on,
+            give_up=self.fail,
+            metrics=self._metrics,
+            spool=self._spool,
+            chance=self.world.chance,
+        )
+
+    def _consume(self, advancer: Advancer) -> None:
         world, task = self.world, self.world.current
         assert task is not None
         while not self.stop.is_set():
             message = world.broker.take(self.queues, self.stop)
             if message is not None:
                 self._messages[task] = message
-                self._advancer.take(message.hint())
+                advancer.take(message.hint())
                 if world.strikes("crash_before_ack"):
                     self.crash("before it acknowledged a message")
                 world.broker.acknowledge(self._messages.pop(task))

@@ -1,4 +1,4 @@
-"""Celery's worker inside this process, with the dispatcher beside it, until the process is asked to stop.
+"""Celery's worker inside this process, until the process is asked to stop.
 
 Knows Celery's worker and its state. Knows neither engine nor database.
 """
@@ -17,13 +17,11 @@ from kombu.asynchronous import set_event_loop
 from eat_worker.errors import EatError
 from eat_worker.jobs.broker.app import open_app
 from eat_worker.jobs.broker.connection import Broker
-from eat_worker.jobs.broker.dispatcher import Dispatcher
-from eat_worker.jobs.broker.messages import HintPublisher, register
+from eat_worker.jobs.broker.messages import register
 from eat_worker.jobs.broker.signing import Signer
 from eat_worker.jobs.document.advance import Advancer
-from eat_worker.jobs.shutdown import Stop
+from eat_worker.jobs.shutdown import Shutdown
 from eat_worker.retry import Backoff
-from eat_worker.storage.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -32,53 +30,42 @@ RESTART = Backoff(0.5, 30.0)
 
 
 def consume(
-    broker: Broker,
-    store: Store,
-    advancer: Advancer,
-    stop: Stop,
-    *,
-    worker: str,
-    window: int,
-    concurrency: int,
-    signer: Signer,
+    broker: Broker, advancer: Advancer, shutdown: Shutdown, signer: Signer, *, worker: str, concurrency: int
 ) -> None:
-    """Serve the advancer's queues with `concurrency` threads until `stop`.
+    """Serve the advancer's queues with `concurrency` threads until `shutdown`.
 
     Celery's worker is started again when it ends by itself: closing a connection that broke at the wrong moment ends
     it, and the engine, loaded for minutes, must not go with it.
     """
-    publisher = HintPublisher(open_app(broker.url), signer)
-    dispatcher = Dispatcher(store, publisher, queues=advancer.queues, window=window, revive=broker.revive)
-    advancer.hand_on = dispatcher.nudge
     for noisy in QUIET:
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    Thread(target=_stop_celery_after, args=(stop,), name="eat-celery-stop", daemon=True).start()
+    Thread(target=_stop_celery_after, args=(shutdown,), name="eat-celery-stop", daemon=True).start()
     failures = 0
-    with dispatcher:
-        while _run_celery(broker.url, advancer, stop, signer, concurrency=concurrency, node=f"eat@{worker}"):
-            failures += 1
-            pause = RESTART.pause(failures)
-            log.warning("Celery's worker ended by itself; starting it again in %.1f s", pause)
-            stop.event.wait(pause)
-            _revive(broker)
-    publisher.close()
+    while _run_celery(broker.url, advancer, shutdown, signer, concurrency=concurrency, node=f"eat@{worker}"):
+        failures += 1
+        pause = RESTART.pause(failures)
+        log.warning("Celery's worker ended by itself; starting it again in %.1f s", pause)
+        shutdown.event.wait(pause)
+        _revive(broker)
 
 
-def _run_celery(url: str, advancer: Advancer, stop: Stop, signer: Signer, *, concurrency: int, node: str) -> bool:
+def _run_celery(
+    url: str, advancer: Advancer, shutdown: Shutdown, signer: Signer, *, concurrency: int, node: str
+) -> bool:
     """Celery's worker in the main thread, with threads as its pool: an engine must never be forked.
 
     Returns when every task under way has returned; True when it ended without being asked to.
     """
     state.reset_state()
     state.should_stop = state.should_terminate = None
-    if stop.event.is_set():  # asked after the state was cleared, or before: both are seen here
+    if shutdown.event.is_set():  # asked after the state was cleared, or before: both are seen here
         return False
     set_event_loop(None)  # the last one's is closed
     app = open_app(url)
-    register(app, advancer.take, signer, advancer.observer.message_refused)
+    register(app, advancer.take, signer, advancer.metrics.message_refused)
     setup_worker_optimizations(app, node)
     _controller(app, sorted(advancer.queues), concurrency, node).start()
-    return not stop.event.is_set()
+    return not shutdown.event.is_set()
 
 
 def _controller(app: Celery, queues: list[str], concurrency: int, node: str) -> Celery.WorkController:
@@ -92,8 +79,8 @@ def _controller(app: Celery, queues: list[str], concurrency: int, node: str) -> 
     )
 
 
-def _stop_celery_after(stop: Stop) -> None:
-    stop.event.wait()
+def _stop_celery_after(shutdown: Shutdown) -> None:
+    shutdown.event.wait()
     state.should_stop = os.EX_OK  # what Celery's own handler of SIGTERM does; its loop looks at it every second
 
 

@@ -203,7 +203,7 @@ class EmbeddedServer:
         return [self._program or find_program(), *flags]
 
     def _pid(self) -> int | None:
-        """Process id of this state folder's server, None when it is gone or the id belongs to somebody else now."""
+        """Process id of this state folder's server, None when it is gone or the id belongs to another process now."""
         try:
             pid = int(self.pid_file.read_text(encoding="ascii"))
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""One document on its way: claim, run the stage, commit, go on with the next stage. The same with and without Celery.
+"""One document on its way: claim, run the stage, commit, then the next stage. The same with and without Celery.
 
 Knows claims, leases and what each kind of error means for a document. Knows no message and no thread of its own.
 """
@@ -22,10 +22,10 @@ from eat_worker.errors import (
     TooLong,
 )
 from eat_worker.jobs.document import stages
-from eat_worker.jobs.document.leases import Draining, Held, Withheld
+from eat_worker.jobs.document.leases import Draining, HeldLeases, Withheld
 from eat_worker.jobs.document.round_log import RoundLog
 from eat_worker.jobs.document.spool import Spool
-from eat_worker.jobs.monitor.metrics import Observer
+from eat_worker.jobs.monitor.metrics import Metrics
 from eat_worker.method.document import RoundOutput, Stage
 from eat_worker.retry import Backoff, Chance, retry
 from eat_worker.storage.store import Store
@@ -53,43 +53,43 @@ class Advancer:
         self,
         store: Store,
         tools: stages.Tools,
-        held: Held,
+        leases: HeldLeases,
         *,
         queues: Collection[str],
         max_faults: int,
         hand_on: Callable[[], None] = lambda: None,
         give_up: Callable[[EatError], None] = lambda _: None,
-        observer: Observer | None = None,
+        metrics: Metrics | None = None,
         spool: Spool | None = None,
         chance: Chance = random,
     ) -> None:
-        self.observer = observer or Observer()
+        self.metrics = metrics or Metrics()
         self.queues = frozenset(queues)
-        self.hand_on = hand_on
+        self._hand_on = hand_on
         self._give_up = give_up
         self._store = store
         self._tools = tools
-        self._held = held
+        self._leases = leases
         self._max_faults = max_faults
         self._spool = spool
         self._chance = chance
-        self._answered_at = 0.0  # when the engine last answered anybody
+        self._answered_at = 0.0  # when the engine last answered any document
 
     def take(self, hint: Hint) -> None:
         """Work on the document of a hint as far as this worker can; nothing happens when the hint is out of date."""
-        held = self._held
-        self._start(lambda: self._store.claim(hint.document_id, hint.stage, held.worker, held.lease_seconds))
+        leases = self._leases
+        self._start(lambda: self._store.claim(hint.document_id, hint.stage, leases.worker, leases.lease_seconds))
 
     def take_next(self) -> bool:
         """Work on whatever document comes next in the database; False when there is none."""
-        held = self._held
-        return self._start(lambda: self._store.claim_next(self.queues, held.worker, held.lease_seconds))
+        leases = self._leases
+        return self._start(lambda: self._store.claim_next(self.queues, leases.worker, leases.lease_seconds))
 
     def _start(self, find: Callable[[], Claim | None]) -> bool:
-        if self._held.stop.is_set():
+        if self._leases.stop.is_set():
             return False
         try:
-            claim = retry(find, self._held.stop)
+            claim = retry(find, self._leases.stop)
         except EatError as error:
             if _is_retryable(error):
                 return False  # asked to stop while the database was away
@@ -98,33 +98,33 @@ class Advancer:
             raise
         found = claim is not None
         while claim is not None:
-            with self._held.holding(claim):
+            with self._leases.holding(claim):
                 claim = self._advance(claim)
         return found
 
     def _advance(self, claim: Claim) -> Claim | None:
-        """The next claim when the document goes on here, else None: handed on, finished, failed or given back."""
+        """The next claim when its next stage is done here too, else None: handed on, finished, failed or released."""
         rounds = RoundLog(lambda waiting: self._write(claim, waiting), time.monotonic)
         try:
             return self._commit(claim, self._answer(claim, rounds), rounds)
         except LeaseLost as error:
             log.info("dropped: %s", error, extra=_about(claim))
-            self.observer.lease_lost()
+            self.metrics.lease_lost()
         except Draining:
-            self._give_back(claim, rounds)
+            self._release(claim, rounds)
         except Withheld as why:
-            log.info("given back: %s", why, extra=_about(claim))
-            self._give_back(claim, rounds, reason=str(why))
+            log.info("released: %s", why, extra=_about(claim))
+            self._release(claim, rounds, reason=str(why))
         except EngineBroken as error:
             self._break_off(claim, error)
         except ConfigurationError as error:
             # A wrong key or an engine that cannot do what the run asks is this worker's fault: no document pays for it.
             log.error("this worker cannot go on: %s", error, extra=_about(claim))
-            self._give_back(claim, rounds, reason=str(error))
+            self._release(claim, rounds, reason=str(error))
             self._give_up(error)
         except Exception as error:  # noqa: BLE001  # stored with the document and logged, whatever it is
-            if self._held.stop.is_set() and _is_retryable(error):
-                self._give_back(claim, rounds)
+            if self._leases.stop.is_set() and _is_retryable(error):
+                self._release(claim, rounds)
             else:
                 self._fail(claim, rounds, error)
         return None
@@ -134,7 +134,7 @@ class Advancer:
         failures: list[float] = []  # when the engine did not answer, since it last answered this document
 
         def may_continue() -> None:
-            self._held.may_continue(claim)
+            self._leases.may_continue(claim)
 
         def record(output: RoundOutput) -> None:
             self._answered_at = time.monotonic()
@@ -149,26 +149,28 @@ class Advancer:
 
         def give_up() -> bool:
             # An engine that answers others and not this document: its place in the worker is freed. One that answers
-            # nobody is waited for, or the whole queue would be taken and given back, one document after another.
+            # nobody is waited for, or the whole queue would be claimed and released, one document after another.
             failures.append(time.monotonic())
             return len(failures) >= TRIES_IN_HAND and self._answered_at > failures[0]
 
-        return retry(attempt, self._held.stop, give_up)
+        return retry(attempt, self._leases.stop, give_up)
 
     def _commit(self, claim: Claim, result: StageResult, rounds: RoundLog) -> Claim | None:
         stage = Stage.DONE if result.skipped else claim.config.stage_after(claim.stage)
-        keep = stage is not Stage.DONE and queue_of(claim.queues, stage) in self.queues and not self._held.stop.is_set()
+        keep = (
+            stage is not Stage.DONE and queue_of(claim.queues, stage) in self.queues and not self._leases.stop.is_set()
+        )
         following = self._stored(
             claim,
             rounds.waiting,
             lambda: self._store.commit_stage(
-                claim, result, stage, keep=keep, lease_seconds=self._held.lease_seconds, rounds=rounds.waiting
+                claim, result, stage, keep=keep, lease_seconds=self._leases.lease_seconds, rounds=rounds.waiting
             ),
         )
         if stage is Stage.DONE:
-            self.observer.document_ended("skipped" if result.skipped else "done", claim.document.lang)
+            self.metrics.document_ended("skipped" if result.skipped else "done", claim.document.lang)
         elif following is None:
-            self.hand_on()
+            self._hand_on()
         return following and rounds.known(following)
 
     def _write(self, claim: Claim, waiting: Sequence[RoundOutput]) -> str:
@@ -178,7 +180,7 @@ class Advancer:
         """What `store` returns, once the database takes it; until then the rounds that wait lie in the spool too."""
         spool = self._spool
         if spool is None:
-            return retry(store, self._held.stop)
+            return retry(store, self._leases.stop)
 
         def attempt() -> T:
             try:
@@ -188,7 +190,7 @@ class Advancer:
                 raise
 
         try:
-            result = retry(attempt, self._held.stop)
+            result = retry(attempt, self._leases.stop)
         except StoreUnavailable:
             raise  # asked to stop before the database was back: what is spooled is stored by the next worker here
         except BaseException:
@@ -197,13 +199,13 @@ class Advancer:
         spool.drop(claim.lease)
         return result
 
-    def _give_back(self, claim: Claim, rounds: RoundLog, reason: str = "the worker was asked to stop") -> None:
+    def _release(self, claim: Claim, rounds: RoundLog, reason: str = "the worker was asked to stop") -> None:
         """Store what is known and free the document at once. Where that fails its lease runs out instead."""
         try:
             rounds.flush()
             self._store.release(claim, reason=reason)
         except EatError as error:
-            log.warning("not given back, its lease runs out instead: %s", error, extra=_about(claim))
+            log.warning("not released, its lease runs out instead: %s", error, extra=_about(claim))
 
     def _fail(self, claim: Claim, rounds: RoundLog, error: Exception) -> None:
         """Store the error with the document; it is tried again until it has used up its faults."""
@@ -224,9 +226,9 @@ class Advancer:
                     max_faults=1 if isinstance(error, HOPELESS) else self._max_faults,
                     not_before_seconds=WAITING.pause(failures, self._chance),
                 ),
-                self._held.stop,
+                self._leases.stop,
             )
-            self.observer.document_failed(status, claim.document.lang, code)
+            self.metrics.document_failed(status, claim.document.lang, code)
         except EatError as second:
             log.warning("not recorded, the lease runs out instead: %s", second, extra=_about(claim))
 
@@ -236,7 +238,7 @@ class Advancer:
         self._give_up(error)
         try:
             status = self._store.break_off(claim, reason=str(error))
-            self.observer.document_failed(status, claim.document.lang, error.code)
+            self.metrics.document_failed(status, claim.document.lang, error.code)
         except EatError as second:
             log.warning("not recorded, the lease runs out instead: %s", second, extra=_about(claim))
 

@@ -26,7 +26,7 @@ class Withheld(Exception):
     """The document's run was paused or cancelled: no fault of anything. It goes back to the queue."""
 
 
-class Held:
+class HeldLeases:
     """Every claim this process works on. All methods may be called from many threads.
 
     `worker` is this process's name in the database. `stop` is set when the process was asked to end. `lease_seconds`
@@ -64,7 +64,7 @@ class Held:
             raise Draining
 
     def beat(self) -> None:
-        """Extend every lease; mark those that the database gave to somebody else or that were cancelled."""
+        """Extend every lease; mark those that now belong to another worker or were cancelled."""
         with self._lock:
             held = list(self._claims)
         gone = self._store.heartbeat(held, self.lease_seconds) if held else ()
@@ -73,7 +73,7 @@ class Held:
             self._lost.update(lease for lease in gone if lease in self._claims)
 
     def release_all(self, error: EatError | None = None) -> None:
-        """Give every claim back to the queue at once, whatever its holder is doing; its later writes are refused.
+        """Release every claim at once, whatever its holder is doing; its later writes are refused.
 
         With an engine that broke or is stuck as the `error`, every document in hand counts the break. Raises
         StoreUnavailable.
@@ -91,13 +91,13 @@ class Held:
 class Heartbeat(Background):
     """The one thread per process that beats for all claims, three times per lease."""
 
-    def __init__(self, held: Held) -> None:
-        super().__init__("eat-heartbeat", held.lease_seconds / 3)
-        self._held = held
+    def __init__(self, leases: HeldLeases) -> None:
+        super().__init__("eat-heartbeat", leases.lease_seconds / 3)
+        self._leases = leases
 
     def _step(self) -> float:
         try:
-            self._held.beat()
+            self._leases.beat()
         except StoreUnavailable as error:
             # The leases may run out meanwhile; fencing keeps that safe, a quick next beat keeps it rare.
             log.warning("leases could not be extended: %s", error)

@@ -28,7 +28,7 @@ from eat_worker.storage.values import Lease
 
 log = logging.getLogger(__name__)
 
-# A file of another machine's process that nobody touched for so long is taken for one that its owner left behind.
+# A file of another machine's process that has not changed for so long is taken for one that its owner left behind.
 STRANGER_SECONDS = 3600.0
 
 
@@ -57,7 +57,7 @@ class Spool:
                 log.warning("document %d: its rounds stay in memory only: %s", lease.document_id, error)
 
     def drop(self, lease: Lease) -> None:
-        """Forget what was kept under that lease: it is stored, or the document went to somebody else."""
+        """Forget what was kept under that lease: it is stored, or the document belongs to another worker."""
         with self._lock:
             if self._kept.pop(lease, None):
                 self._file(lease).unlink(missing_ok=True)
@@ -65,7 +65,7 @@ class Spool:
     def restore(self, store: Store) -> int:
         """Store what processes left behind that are gone, and free their documents; how many. Call before any `keep`.
 
-        What belongs to a document that went to somebody else meanwhile is dropped. Raises StoreUnavailable.
+        What belongs to a document that another worker has claimed meanwhile is dropped. Raises StoreUnavailable.
         """
         restored = 0
         for file in self._left_behind():

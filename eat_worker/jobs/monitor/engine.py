@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from eat_worker.engines.engine import ChatEngine, EngineInfo
 from eat_worker.errors import EngineBroken
 from eat_worker.jobs.background import Background
-from eat_worker.jobs.monitor.metrics import Observer
+from eat_worker.jobs.monitor.metrics import Metrics
 from eat_worker.jobs.monitor.tracing import Tracing
 from eat_worker.method.rounds import Request, RoundResult
 
@@ -54,17 +54,22 @@ class Pulse:
             self._under_way += change
 
 
-class ObservedEngine:
-    """`engine`, with every round told to the observer, the pulse and the tracing."""
+class MeasuredEngine:
+    """`engine`, with every round counted by the metrics, felt by the pulse and traced."""
 
-    def __init__(self, engine: ChatEngine, observer: Observer, pulse: Pulse, tracing: Tracing) -> None:
-        self._engine, self._observer, self._pulse, self._tracing = engine, observer, pulse, tracing
-        observer.oom_splits(lambda: int(getattr(engine, "oom_splits", 0)))
+    def __init__(self, engine: ChatEngine, metrics: Metrics, pulse: Pulse, tracing: Tracing) -> None:
+        self._engine, self._metrics, self._pulse, self._tracing = engine, metrics, pulse, tracing
+        metrics.oom_splits(lambda: engine.oom_splits)
 
     @property
     def info(self) -> EngineInfo:
         """What this engine is."""
         return self._engine.info
+
+    @property
+    def oom_splits(self) -> int:
+        """Batches that were halved for want of memory."""
+        return self._engine.oom_splits
 
     def submit(self, request: Request) -> Future[RoundResult]:
         """The answer to come; counted, not traced."""
@@ -77,18 +82,18 @@ class ObservedEngine:
         """The answer, waited for."""
         self._pulse.begin()
         try:
-            with self._tracing.chat(self._engine.info, request) as tell:
+            with self._tracing.chat(self._engine.info, request) as record:
                 result = self._engine.ask(request)
-                tell(result)
+                record(result)
         finally:
             self._pulse.end()
-        self._observer.round_answered(request.stage, result)
+        self._metrics.round_answered(request.stage, result)
         return result
 
     def _ended(self, request: Request, done: Future[RoundResult]) -> None:
         self._pulse.end()
         if not done.cancelled() and done.exception() is None:
-            self._observer.round_answered(request.stage, done.result())
+            self._metrics.round_answered(request.stage, done.result())
 
     def close(self) -> None:
         """Give the engine's memory back."""

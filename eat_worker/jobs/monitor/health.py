@@ -21,7 +21,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from eat_worker.errors import ConfigurationError, EatError
 from eat_worker.jobs.background import Background
-from eat_worker.jobs.monitor.metrics import Observer
+from eat_worker.jobs.monitor.metrics import Metrics
 from eat_worker.storage.values import Backlog
 from eat_worker.urls import split_address
 
@@ -37,29 +37,36 @@ REQUEST_SECONDS = 10.0  # a client that says nothing must not keep a thread
 class Health:
     """What is known of this worker. Each question gives the reasons for a no; none means yes.
 
-    `stuck_after` is how many seconds rounds may be under way without one coming to an end.
+    `silent_for` gives the seconds for which rounds have been under way without one coming to an end; after
+    `stuck_after` of them the engine is taken to be stuck.
     """
 
-    def __init__(self, stop: threading.Event, stuck_after: float) -> None:
-        self.loaded = False
-        self.database = False
-        self.broker = False
-        self.silent_for: Callable[[], float] = lambda: 0.0
-        self.beating: Callable[[], bool] = lambda: True
+    def __init__(self, stop: threading.Event, silent_for: Callable[[], float], stuck_after: float) -> None:
+        self.stuck_after = stuck_after
         self._stop = stop
-        self._stuck_after = stuck_after
+        self._silent_for = silent_for
+        self._beats: Callable[[], bool] | None = None  # None until the worker has started
+        self._database = self._broker = False
+
+    def start(self, beats: Callable[[], bool]) -> None:
+        """The model is loaded and the work begins; `beats` says whether the heartbeat still lives."""
+        self._beats = beats
+
+    def record(self, *, database: bool, broker: bool) -> None:
+        """Whether database and broker answered just now."""
+        self._database, self._broker = database, broker
 
     def not_started(self) -> list[str]:
         """Why this worker has not begun to work."""
-        return [] if self.loaded else ["the model is being loaded"]
+        return [] if self._beats else ["the model is being loaded"]
 
     def not_alive(self) -> list[str]:
         """Why only a new process can help. What the surroundings lack is no reason: a restart would not bring it."""
         reasons = []
-        if not self.beating():
+        if self._beats and not self._beats():
             reasons.append("the heartbeat thread has ended")
-        if self.silent_for() > self._stuck_after:
-            reasons.append(f"the engine has answered nothing for {self.silent_for():.0f} s")
+        if self._silent_for() > self.stuck_after:
+            reasons.append(f"the engine has answered nothing for {self._silent_for():.0f} s")
         return reasons
 
     def not_ready(self) -> list[str]:
@@ -67,15 +74,15 @@ class Health:
         reasons = self.not_started() + self.not_alive()
         if self._stop.is_set():
             reasons.append("asked to stop")
-        if not self.database:
+        if not self._database:
             reasons.append("the database does not answer")
-        if not self.broker:
+        if not self._broker:
             reasons.append("the broker does not answer")
         return reasons
 
 
 class Probe(Background):
-    """Asks database and broker again and again while the block lasts, and tells health and observer.
+    """Asks database and broker again and again while the block lasts; health and metrics record the answers.
 
     `ask_broker` raises EatError when the broker does not answer, `ask_database` when the database does not.
     """
@@ -83,25 +90,24 @@ class Probe(Background):
     def __init__(
         self,
         health: Health,
-        observer: Observer,
+        metrics: Metrics,
         *,
         ask_database: Callable[[], Backlog],
         ask_broker: Callable[[], object],
     ) -> None:
         super().__init__("eat-probe", PROBE_SECONDS, at_once=True, patience=PROBE_SECONDS)
-        self._health, self._observer = health, observer
+        self._health, self._metrics = health, metrics
         self._ask_database, self._ask_broker = ask_database, ask_broker
 
     def look(self) -> None:
         """Ask both once."""
-        self._health.database = self._answers("database", self._count)
-        self._health.broker = self._answers("broker", self._ask_broker)
-        self._observer.surroundings(
-            database=self._health.database, broker=self._health.broker, ready=not self._health.not_ready()
-        )
+        database = self._answers("database", self._count)
+        broker = self._answers("broker", self._ask_broker)
+        self._health.record(database=database, broker=broker)
+        self._metrics.surroundings(database=database, broker=broker, ready=not self._health.not_ready())
 
     def _count(self) -> None:
-        self._observer.backlog(self._ask_database())
+        self._metrics.backlog(self._ask_database())
 
     def _answers(self, what: str, ask: Callable[[], object]) -> bool:
         try:

@@ -1,7 +1,6 @@
 """What one worker process counts, under the names that Prometheus reads.
 
-Knows metrics and nothing of how work is done: whoever does it tells. No label holds a run, a document or words of a
-corpus. All methods may be called from many threads.
+Knows metrics and nothing of how work is done. No label holds a run, a document or text of a corpus. All methods may be called from many threads.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from eat_worker.storage.values import Backlog
 ROUND_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
 
 
-class Observer:
+class Metrics:
     """The counters and gauges of one process, in a registry of their own."""
 
     def __init__(self) -> None:
@@ -113,7 +112,7 @@ class Observer:
 
 
 class _Asked(Collector):
-    """A counter that somebody else keeps."""
+    """A counter that is kept elsewhere."""
 
     def __init__(self, name: str, about: str, number: Callable[[], int]) -> None:
         self._name, self._about, self._number = name, about, number

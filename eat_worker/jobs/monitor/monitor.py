@@ -1,6 +1,6 @@
-"""A worker under observation: what it counts, tells a supervisor and traces. Opened before the engine.
+"""Everything that observes one worker, put together. Opened before the engine.
 
-Knows how observer, health, probe, pages and tracing fit together. Knows nothing of documents.
+Knows how metrics, health, probe, pages, watchdog and tracing fit together. Knows nothing of documents.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from eat_worker.errors import EngineBroken
 from eat_worker.jobs.broker.connection import ask_broker
 from eat_worker.jobs.document.stages import Tools
-from eat_worker.jobs.monitor.engine import ObservedEngine, Pulse
+from eat_worker.jobs.monitor.engine import MeasuredEngine, Pulse, Watchdog
 from eat_worker.jobs.monitor.health import Health, HealthServer, Probe
-from eat_worker.jobs.monitor.metrics import Observer
+from eat_worker.jobs.monitor.metrics import Metrics
 from eat_worker.jobs.monitor.tracing import open_tracing
 from eat_worker.log import bound
 from eat_worker.settings import Settings
@@ -30,17 +31,17 @@ log = logging.getLogger(__name__)
 WATCHDOG_SECONDS = 60.0  # in which the watchdog of a stuck engine should have ended the process
 
 
-class Watch:
-    """Observer, health and tracing of one worker process, and its pages while the block lasts."""
+class Monitor:
+    """Metrics, health and tracing of one worker process, and its pages while the block lasts."""
 
     def __init__(self, settings: Settings, stop: threading.Event) -> None:
-        self.observer = Observer()
+        self.metrics = Metrics()
         # A chat server may take its whole time for an answer, and the next request waits for the one before. An engine
         # of this process is ended by its watchdog first.
         patience = 2 * settings.endpoint_timeout if settings.engine == "endpoint" else WATCHDOG_SECONDS
-        self.health = Health(stop, settings.stuck_seconds + patience)
-        self._settings = settings
         self._pulse = Pulse()
+        self.health = Health(stop, self._pulse.silent_for, settings.stuck_seconds + patience)
+        self._settings = settings
         self._stack = ExitStack()
         self._pages = False
 
@@ -48,7 +49,7 @@ class Watch:
         self._tracing = open_tracing(os.environ)
         self._stack.callback(self._tracing.close)
         if self._settings.health_address not in ("", "none"):
-            server = HealthServer(self._settings.health_address, self.health, self.observer.registry)
+            server = HealthServer(self._settings.health_address, self.health, self.metrics.registry)
             log.info("health and metrics at %s", self._stack.enter_context(server).url)
             self._pages = True
         return self
@@ -59,21 +60,31 @@ class Watch:
         self._stack.close()
 
     def tools(self, tools: Tools) -> Tools:
-        """The tools with their engine watched."""
-        return replace(tools, engine=ObservedEngine(tools.engine, self.observer, self._pulse, self._tracing))
+        """The tools with their engine measured."""
+        return replace(tools, engine=MeasuredEngine(tools.engine, self.metrics, self._pulse, self._tracing))
 
     @contextmanager
     def serving(
-        self, store: Store, worker: str, queues: Collection[str], beating: Callable[[], bool]
+        self,
+        store: Store,
+        worker: str,
+        queues: Collection[str],
+        *,
+        beats: Callable[[], bool],
+        on_stuck: Callable[[EngineBroken], None],
     ) -> Iterator[None]:
-        """While the block lasts the worker works: it is started, and its surroundings are probed."""
+        """While the block lasts the worker works: it is started, and its surroundings and its engine are watched.
+
+        `beats` says whether the heartbeat lives; `on_stuck` is called once when the engine answers no more.
+        """
         fingerprints = sorted(queue.partition(".")[2] for queue in queues)
-        self.observer.serving(fingerprints)
-        self.health.silent_for, self.health.beating = self._pulse.silent_for, beating
-        self.health.loaded = True
+        self.metrics.serving(fingerprints)
+        self.health.start(beats)
         with ExitStack() as stack:
             stack.enter_context(bound(worker=worker, fingerprint=" ".join(fingerprints)))
             if self._pages:  # nobody else asks how the surroundings are
                 broker = partial(ask_broker, self._settings)
-                stack.enter_context(Probe(self.health, self.observer, ask_database=store.backlog, ask_broker=broker))
+                stack.enter_context(Probe(self.health, self.metrics, ask_database=store.backlog, ask_broker=broker))
+            if self._settings.engine != "endpoint":  # there every request has its own end, and the worker waits for it
+                stack.enter_context(Watchdog(self._pulse.silent_for, self._settings.stuck_seconds, on_stuck))
             yield

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WANTED = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER")
-Tell = Callable[[RoundResult], None]
+Record = Callable[[RoundResult], None]
 
 
 def is_wanted(environ: Mapping[str, str]) -> bool:
@@ -59,22 +59,22 @@ class Tracing:
         self._tracer = provider.get_tracer("eat_worker", __version__) if provider else None
 
     @contextmanager
-    def chat(self, engine: EngineInfo, request: Request) -> Iterator[Tell]:
-        """A span around one round; the answer's figures are told to what this yields. An error is marked on it."""
+    def chat(self, engine: EngineInfo, request: Request) -> Iterator[Record]:
+        """A span around one round; what this yields records the answer's figures. An error is marked on it."""
         if self._tracer is None:
-            yield _nobody
+            yield _record_nothing
             return
         from opentelemetry.trace import SpanKind, StatusCode
 
         with self._tracer.start_as_current_span(
             f"chat {engine.model}",
             kind=SpanKind.CLIENT,
-            attributes=_asked(engine, request),
+            attributes=_attributes(engine, request),
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
             try:
-                yield lambda result: _told(span, result)
+                yield lambda result: _record(span, result)
             except Exception as error:
                 # The type only: a message may quote what was asked.
                 span.set_attribute("error.type", type(error).__name__)
@@ -87,11 +87,11 @@ class Tracing:
             self._provider.shutdown()
 
 
-def _nobody(_result: RoundResult) -> None:
-    """Nobody traces."""
+def _record_nothing(_result: RoundResult) -> None:
+    """Without a provider."""
 
 
-def _asked(engine: EngineInfo, request: Request) -> dict[str, str | int | float]:
+def _attributes(engine: EngineInfo, request: Request) -> dict[str, str | int | float]:
     return {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": f"eat.{engine.kind}",
@@ -103,7 +103,7 @@ def _asked(engine: EngineInfo, request: Request) -> dict[str, str | int | float]
     }
 
 
-def _told(span: Span, result: RoundResult) -> None:
+def _record(span: Span, result: RoundResult) -> None:
     span.set_attributes(
         {
             "gen_ai.usage.input_tokens": result.prompt_tokens,

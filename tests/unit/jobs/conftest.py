@@ -11,7 +11,7 @@ import pytest
 
 from eat_worker.engines.scripted import Scripted
 from eat_worker.jobs.document.advance import Advancer
-from eat_worker.jobs.document.leases import Held
+from eat_worker.jobs.document.leases import HeldLeases
 from eat_worker.jobs.document.stages import Tools
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.document import Document, GoldEntity
@@ -44,12 +44,12 @@ class Desk:
         self.store = store
         self.engine = engine
         self.stop = threading.Event()
-        self.held = Held(store, "w1", 60.0, self.stop)
+        self.leases = HeldLeases(store, "w1", 60.0, self.stop)
 
     def advancer(self, *queues: str, **options: Any) -> Advancer:
         """One that tries again at once, unless it is given another chance."""
         options = {"max_faults": 3, **options}
-        return Advancer(self.store, Tools(self.engine), self.held, queues=queues or ("chat.a",), **options)
+        return Advancer(self.store, Tools(self.engine), self.leases, queues=queues or ("chat.a",), **options)
 
     def add_run(self, documents: int = 1, name: str = "news", queue: str = "chat.a", **config: Any) -> Run:
         """One entity per document; by default seven rounds: 3 forward, 1 extract, 3 back-translation."""

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from eat_worker.errors import ConfigurationError, EngineBroken
-from eat_worker.jobs import shutdown as stopping
-from eat_worker.jobs.shutdown import PARENT_VARIABLE, Stop
+from eat_worker.jobs import shutdown as shutdown_module
+from eat_worker.jobs.shutdown import PARENT_VARIABLE, Shutdown
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 WAITS = """
 import sys, time
-from eat_worker.jobs.shutdown import Stop
-with Stop() as stop:
-    stop.at_once = lambda: (sys.stdout.write("released\\n"), sys.stdout.flush())
+from eat_worker.jobs.shutdown import Shutdown
+with Shutdown() as stop:
+    stop.before_forced_end(lambda: (sys.stdout.write("released\\n"), sys.stdout.flush()))
     print("ready", flush=True)
     stop.event.wait()
     if len(sys.argv) > 1:
@@ -72,20 +72,20 @@ def test_a_worker_with_its_parent_goes_on():
 
 def test_the_handlers_before_are_put_back():
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    with Stop():
+    with Shutdown():
         assert signal.getsignal(signal.SIGTERM) not in before
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
 def test_a_request_is_no_signal():
-    with Stop() as stop:
+    with Shutdown() as stop:
         stop.request()
         assert (stop.event.is_set(), stop.signal, stop.exit_code) == (True, None, 0)
 
 
 def test_the_first_error_is_why_it_stops():
     first, second = ConfigurationError("the key"), ConfigurationError("the model")
-    with Stop() as stop:
+    with Shutdown() as stop:
         assert stop.error is None
         stop.fail(first)
         stop.fail(second)
@@ -93,7 +93,7 @@ def test_the_first_error_is_why_it_stops():
 
 
 def test_a_signal_is_remembered():
-    with Stop() as stop:
+    with Shutdown() as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.event.wait(5)
         assert (stop.signal, stop.exit_code) == (signal.SIGINT, 130)
@@ -101,9 +101,10 @@ def test_a_signal_is_remembered():
 
 def test_a_release_that_hangs_does_not_keep_the_process(monkeypatch):
     exits, hang = [], threading.Event()
-    monkeypatch.setattr(stopping.os, "_exit", lambda code: (exits.append(code), hang.set()))
-    monkeypatch.setattr(stopping, "RELEASE_SECONDS", 0.05)
-    with Stop(at_once=lambda: hang.wait(5)) as stop:
+    monkeypatch.setattr(shutdown_module.os, "_exit", lambda code: (exits.append(code), hang.set()))
+    monkeypatch.setattr(shutdown_module, "RELEASE_SECONDS", 0.05)
+    with Shutdown() as stop:
+        stop.before_forced_end(lambda: hang.wait(5))
         signal.raise_signal(signal.SIGTERM)
         assert stop.event.wait(5)
         signal.raise_signal(signal.SIGTERM)
@@ -117,9 +118,9 @@ class Exits(list):
 
     def __init__(self, monkeypatch):
         self.told = threading.Event()
-        monkeypatch.setattr(stopping.os, "_exit", lambda code: (self.append(code), self.told.set()))
-        monkeypatch.setattr(stopping, "RELEASE_SECONDS", 60.0)
-        monkeypatch.setattr(stopping.threading, "Timer", Daemon)
+        monkeypatch.setattr(shutdown_module.os, "_exit", lambda code: (self.append(code), self.told.set()))
+        monkeypatch.setattr(shutdown_module, "RELEASE_SECONDS", 60.0)
+        monkeypatch.setattr(shutdown_module.threading, "Timer", Daemon)
 
 
 class Daemon(threading.Timer):
@@ -132,16 +133,17 @@ class Daemon(threading.Timer):
 
 def test_a_drain_that_takes_too_long_ends_as_a_second_signal_does(monkeypatch, caplog):
     exits, released = Exits(monkeypatch), []
-    with Stop(at_once=lambda: released.append(1), drain_seconds=0.1) as stop:
+    with Shutdown(drain_seconds=0.1) as stop:
+        stop.before_forced_end(lambda: released.append(1))
         signal.raise_signal(signal.SIGTERM)
         assert exits.told.wait(5)
     assert (exits, released, stop.signal) == ([0], [1], signal.SIGTERM)
-    assert "not done 0 s after it was asked to stop: what is under way is given back" in caplog.text
+    assert "not done 0 s after it was asked to stop: what is under way is released" in caplog.text
 
 
 def test_a_drain_in_time_is_left_alone(monkeypatch):
     exits = Exits(monkeypatch)
-    with Stop(drain_seconds=0.2) as stop:
+    with Shutdown(drain_seconds=0.2) as stop:
         signal.raise_signal(signal.SIGTERM)
         assert stop.event.wait(5)
     time.sleep(0.3)
@@ -150,8 +152,9 @@ def test_a_drain_in_time_is_left_alone(monkeypatch):
 
 def test_an_engine_that_broke_is_not_waited_for_long(monkeypatch, capsys):
     exits, released = Exits(monkeypatch), []
-    monkeypatch.setattr(stopping, "BROKEN_SECONDS", 0.05)
-    with Stop(at_once=lambda: released.append(1)) as stop:
+    monkeypatch.setattr(shutdown_module, "BROKEN_SECONDS", 0.05)
+    with Shutdown() as stop:
+        stop.before_forced_end(lambda: released.append(1))
         stop.fail(EngineBroken("illegal address"))
         assert stop.event.is_set()
         assert exits.told.wait(5)
@@ -161,7 +164,8 @@ def test_an_engine_that_broke_is_not_waited_for_long(monkeypatch, capsys):
 
 def test_what_will_never_end_is_ended_at_once(monkeypatch, capsys):
     exits, released = Exits(monkeypatch), []
-    with Stop(at_once=lambda: released.append(1)) as stop:
+    with Shutdown() as stop:
+        stop.before_forced_end(lambda: released.append(1))
         stop.end(EngineBroken("no answer for 600 s"))
         stop.end(EngineBroken("again"))
     assert (exits, released) == ([70], [1])

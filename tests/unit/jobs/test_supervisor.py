@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from eat_worker.errors import BrokerUnavailable, ConfigurationError, EngineError
-from eat_worker.jobs.shutdown import PARENT_VARIABLE, Stop
-from eat_worker.jobs.supervisor import RESTARTS, Crew, environment
+from eat_worker.jobs.shutdown import PARENT_VARIABLE
+from eat_worker.jobs.supervisor import RESTARTS, Supervisor, environment
 from eat_worker.settings import NAMES, Settings, load_settings
 from eat_worker.storage.leases import MAX_EXPIRIES
 
@@ -21,17 +21,17 @@ def given(tmp_path: Path) -> Settings:
     return load_settings({"state": tmp_path / "state"}, directory=tmp_path, environ={"HOME": str(tmp_path)})
 
 
-def crew(settings, stop, code, size=1, **options):
-    return Crew(settings, size, stop, command=(sys.executable, "-c", code), **options)
+def supervisor(settings, code, size=1, **options):
+    return Supervisor(settings, size, command=(sys.executable, "-c", code), **options)
 
 
 def log_files(settings):
     return sorted((settings.state / "logs").glob("worker-*.log"))
 
 
-def wait_for_end(crew):
+def wait_for_end(supervisor):
     deadline = time.monotonic() + 10
-    while any(worker.exit_code() is None for worker in crew._workers) and time.monotonic() < deadline:
+    while any(worker.exit_code() is None for worker in supervisor._workers) and time.monotonic() < deadline:
         time.sleep(0.01)
 
 
@@ -59,7 +59,7 @@ def test_a_secret_read_from_a_file_is_given_by_value(tmp_path):
 
 def test_workers_write_to_logs_of_their_own_and_are_told_to_stop(given):
     says = "import os, sys, time; print('working', flush=True); time.sleep(60)"
-    with Stop() as stop, crew(given, stop, says, size=2) as both:
+    with supervisor(given, says, size=2) as both:
         deadline = time.monotonic() + 10
         while any(path.stat().st_size == 0 for path in log_files(given)) and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -71,7 +71,7 @@ def test_workers_write_to_logs_of_their_own_and_are_told_to_stop(given):
 
 def test_a_killed_worker_is_started_again(given, caplog):
     revived = []
-    with Stop() as stop, crew(given, stop, SLEEPS, revive=lambda: revived.append(1)) as one:
+    with supervisor(given, SLEEPS, revive=lambda: revived.append(1)) as one:
         one._workers[0].send(signal.SIGKILL)
         wait_for_end(one)
         one.check()
@@ -80,22 +80,22 @@ def test_a_killed_worker_is_started_again(given, caplog):
     assert "a worker ended (SIGKILL); starting it again" in caplog.text
 
 
-def test_a_worker_that_somebody_else_stopped_is_started_again(given, caplog):
-    with Stop() as stop, crew(given, stop, "") as one:
+def test_a_worker_that_was_stopped_from_outside_is_started_again(given, caplog):
+    with supervisor(given, "") as one:
         wait_for_end(one)
         one.check()
-    assert "asked to by somebody else" in caplog.text
+    assert "stopped from outside" in caplog.text
 
 
 def test_a_worker_whose_engine_broke_is_started_again(given, caplog):
-    with Stop() as stop, crew(given, stop, "import sys; sys.exit(70)") as one:
+    with supervisor(given, "import sys; sys.exit(70)") as one:
         wait_for_end(one)
         one.check()
     assert "a worker ended (its engine broke or was stuck); starting it again" in caplog.text
 
 
 def test_workers_that_keep_dying_are_given_up(given):
-    with Stop() as stop, crew(given, stop, "import os; os.kill(os.getpid(), 9)") as one:
+    with supervisor(given, "import os; os.kill(os.getpid(), 9)") as one:
         for _ in range(RESTARTS):
             wait_for_end(one)
             one.check()
@@ -107,7 +107,7 @@ def test_workers_that_keep_dying_are_given_up(given):
 
 def test_deaths_with_work_done_between_are_not_counted(given):
     done = []
-    with Stop() as stop, crew(given, stop, "import os; os.kill(os.getpid(), 9)", progress=lambda: len(done)) as one:
+    with supervisor(given, "import os; os.kill(os.getpid(), 9)", progress=lambda: len(done)) as one:
         for number in range(2 * RESTARTS):
             wait_for_end(one)
             if number % RESTARTS == RESTARTS - 1:
@@ -125,8 +125,7 @@ def test_a_document_that_kills_can_be_found_out_before_the_worker_is_given_up():
 )
 def test_a_worker_that_gives_up_is_quoted(given, code, kind):
     with (
-        Stop() as stop,
-        crew(given, stop, f"import sys; sys.stderr.write('eat: the model is missing\\n\\n'); sys.exit({code})") as one,
+        supervisor(given, f"import sys; sys.stderr.write('eat: the model is missing\\n\\n'); sys.exit({code})") as one,
     ):
         wait_for_end(one)
         with pytest.raises(kind, match=r"the worker gave up: the model is missing; see .*worker-.*\.log"):
@@ -140,13 +139,13 @@ def test_a_second_signal_reaches_the_workers_twice(given):
         "print('ready', flush=True)\n"
         "while True: time.sleep(0.01)"
     )
-    with Stop() as stop, crew(given, stop, counts) as one:
+    with supervisor(given, counts) as one:
         deadline = time.monotonic() + 10
         while log_files(given)[0].stat().st_size == 0 and time.monotonic() < deadline:
             time.sleep(0.01)
         one._workers[0].send(signal.SIGTERM)
         time.sleep(0.1)
-        stop.at_once()
+        one.end_now()
         wait_for_end(one)
         assert one._workers[0].exit_code() == 0
 

@@ -117,7 +117,7 @@ def test_a_lost_lease_stops_the_holder_at_the_next_round(desk):
     def steal(number):
         if number == 2:
             desk.sql("UPDATE documents SET lease_owner = 'w2', attempt = attempt + 1")
-            desk.held.beat()
+            desk.leases.beat()
 
     desk.engine.before = steal
     desk.advancer().take(hint())
@@ -532,7 +532,7 @@ def test_what_becomes_of_documents_is_counted(desk):
     advancer.take(hint(document_id=2))
     desk.engine.before = lambda _: desk.sql("UPDATE documents SET lease_owner = 'w2', attempt = 7 WHERE id = 3")
     advancer.take(hint(document_id=3))
-    value = advancer.observer.registry.get_sample_value
+    value = advancer.metrics.registry.get_sample_value
     assert value("eat_documents_total", {"status": "done", "lang": "de"}) == 1
     assert value("eat_documents_total", {"status": "failed", "lang": "de"}) == 1
     assert value("eat_lease_expired_total") == 1
@@ -543,5 +543,5 @@ def test_a_document_that_is_tried_again_is_counted_by_its_reason(desk):
     desk.engine.before = raising(EngineError("nan"))
     advancer = desk.advancer(max_faults=2)
     advancer.take(hint())
-    assert advancer.observer.registry.get_sample_value("eat_retries_total", {"reason": "engine"}) == 1
+    assert advancer.metrics.registry.get_sample_value("eat_retries_total", {"reason": "engine"}) == 1
     assert desk.status() == "queued"

@@ -3,7 +3,7 @@ import time
 import pytest
 
 from eat_worker.errors import ConfigurationError, EngineBroken, LeaseLost, StoreUnavailable
-from eat_worker.jobs.document.leases import Draining, Heartbeat, Held
+from eat_worker.jobs.document.leases import Draining, Heartbeat, HeldLeases
 from eat_worker.method.document import Stage
 
 
@@ -22,81 +22,81 @@ def test_a_beat_extends_what_is_held_and_nothing_else(desk):
     one = claim(desk)
     claim(desk, 2)
     desk.sql("UPDATE documents SET lease_until = 5")
-    with desk.held.holding(one):
-        desk.held.beat()
+    with desk.leases.holding(one):
+        desk.leases.beat()
     assert [row[0] > 5 for row in desk.sql("SELECT lease_until FROM documents ORDER BY id")] == [True, False]
 
 
 def test_a_beat_with_empty_hands_asks_nothing(desk, monkeypatch):
     monkeypatch.setattr(desk.store, "heartbeat", None)
-    desk.held.beat()
+    desk.leases.beat()
 
 
 def test_a_holder_goes_on_until_it_is_told_to_stop(desk):
     desk.add_run()
-    with desk.held.holding(one := claim(desk)):
-        desk.held.may_continue(one)
+    with desk.leases.holding(one := claim(desk)):
+        desk.leases.may_continue(one)
         desk.stop.set()
         with pytest.raises(Draining):
-            desk.held.may_continue(one)
+            desk.leases.may_continue(one)
 
 
 def test_a_cancelled_document_stops_its_holder(desk):
     desk.add_run()
-    with desk.held.holding(one := claim(desk)):
+    with desk.leases.holding(one := claim(desk)):
         desk.sql("UPDATE documents SET status = 'cancelled'")
-        desk.held.beat()
+        desk.leases.beat()
         with pytest.raises(LeaseLost, match="document 1 is no longer leased to w1"):
-            desk.held.may_continue(one)
+            desk.leases.may_continue(one)
 
 
 def test_a_lost_lease_is_forgotten_with_its_claim(desk):
     desk.add_run()
-    with desk.held.holding(one := claim(desk)):
+    with desk.leases.holding(one := claim(desk)):
         desk.sql("UPDATE documents SET lease_owner = 'w2'")
-        desk.held.beat()
-    with desk.held.holding(one):
-        desk.held.may_continue(one)
+        desk.leases.beat()
+    with desk.leases.holding(one):
+        desk.leases.may_continue(one)
 
 
 def test_a_document_that_is_claimed_here_again_is_no_longer_its_first_holders(desk):
     """A process that slept past its lease: one thread still works under the old claim, another has the new one."""
     desk.add_run()
-    with desk.held.holding(claim(desk)):
+    with desk.leases.holding(claim(desk)):
         desk.sql("UPDATE documents SET lease_until = 1")
         desk.store.take_hints(0, window=0, stale_after=60)
         second = claim(desk)
-        holding = desk.held.holding(second)
+        holding = desk.leases.holding(second)
         holding.__enter__()
     desk.sql("UPDATE documents SET lease_until = 5")
-    desk.held.beat()
+    desk.leases.beat()
     assert lease_until(desk) > 5
     desk.sql("UPDATE documents SET lease_owner = 'w2'")
-    desk.held.beat()
+    desk.leases.beat()
     with pytest.raises(LeaseLost):
-        desk.held.may_continue(second)
+        desk.leases.may_continue(second)
     holding.__exit__(None, None, None)
 
 
 def test_everything_held_can_be_given_back_at_once(desk):
     desk.add_run()
-    with desk.held.holding(claim(desk)):
-        desk.held.release_all()
+    with desk.leases.holding(claim(desk)):
+        desk.leases.release_all()
         assert desk.attempts() == [("forward", "released")]
         assert desk.status() == "queued"
 
 
 def test_what_is_held_counts_an_engine_that_broke_and_no_other_error(desk):
     desk.add_run(documents=2)
-    with desk.held.holding(claim(desk)), desk.held.holding(two := claim(desk, 2)):
+    with desk.leases.holding(claim(desk)), desk.leases.holding(two := claim(desk, 2)):
         desk.sql("UPDATE documents SET attempt = attempt + 1 WHERE id = 2")  # somebody else has it
-        desk.held.release_all(EngineBroken("no answer for 600 s"))
+        desk.leases.release_all(EngineBroken("no answer for 600 s"))
         assert desk.sql("SELECT status, breaks FROM documents ORDER BY id") == [("queued", 1), ("running", 0)]
         assert desk.sql("SELECT outcome, error FROM attempts WHERE document_id = 1") == [
             ("engine_broken", "no answer for 600 s")
         ]
         desk.sql("UPDATE documents SET attempt = :attempt WHERE id = 2", attempt=two.attempt)
-        desk.held.release_all(ConfigurationError("the key"))
+        desk.leases.release_all(ConfigurationError("the key"))
         assert desk.sql("SELECT status, breaks FROM documents ORDER BY id") == [("queued", 1), ("queued", 0)]
 
 
@@ -110,7 +110,7 @@ def test_the_heartbeat_outlives_errors(desk, monkeypatch, caplog):
         return real(*args)
 
     monkeypatch.setattr(desk.store, "heartbeat", heartbeat)
-    held = Held(desk.store, "w1", 0.06, desk.stop)
+    held = HeldLeases(desk.store, "w1", 0.06, desk.stop)
     one = claim(desk)
     desk.sql("UPDATE documents SET lease_until = 5")
     with held.holding(one), Heartbeat(held):

@@ -9,8 +9,8 @@ import pytest
 
 from eat_worker.engines.engine import EngineInfo
 from eat_worker.errors import EngineBroken, EngineError
-from eat_worker.jobs.monitor.engine import ObservedEngine, Pulse, Watchdog
-from eat_worker.jobs.monitor.metrics import Observer
+from eat_worker.jobs.monitor.engine import MeasuredEngine, Pulse, Watchdog
+from eat_worker.jobs.monitor.metrics import Metrics
 from eat_worker.jobs.monitor.tracing import Tracing
 from eat_worker.method.document import Stage
 from eat_worker.method.rounds import Limits, Message, Request, RoundResult
@@ -72,38 +72,38 @@ def engine() -> Engine:
 
 
 @pytest.fixture
-def observer() -> Observer:
-    return Observer()
+def metrics() -> Metrics:
+    return Metrics()
 
 
 @pytest.fixture
-def observed(engine: Engine, observer: Observer, pulse: Pulse) -> ObservedEngine:
-    return ObservedEngine(engine, observer, pulse, Tracing(None))
+def measured(engine: Engine, metrics: Metrics, pulse: Pulse) -> MeasuredEngine:
+    return MeasuredEngine(engine, metrics, pulse, Tracing(None))
 
 
-def generated(observer: Observer) -> float | None:
-    return observer.registry.get_sample_value("eat_generated_tokens_total")
+def generated(metrics: Metrics) -> float | None:
+    return metrics.registry.get_sample_value("eat_generated_tokens_total")
 
 
-def test_answers_come_through_and_are_counted(observed: ObservedEngine, engine: Engine, observer: Observer) -> None:
-    assert observed.ask(REQUEST) is engine.answer
-    assert observed.submit(REQUEST).result() is engine.answer
-    assert generated(observer) == 4
-    assert observed.info is INFO
-    observed.close()
+def test_answers_come_through_and_are_counted(measured: MeasuredEngine, engine: Engine, metrics: Metrics) -> None:
+    assert measured.ask(REQUEST) is engine.answer
+    assert measured.submit(REQUEST).result() is engine.answer
+    assert generated(metrics) == 4
+    assert measured.info is INFO
+    measured.close()
     assert engine.closed
 
 
-def test_errors_come_through_and_are_no_rounds(observed: ObservedEngine, engine: Engine, observer: Observer) -> None:
+def test_errors_come_through_and_are_no_rounds(measured: MeasuredEngine, engine: Engine, metrics: Metrics) -> None:
     engine.answer = EngineError("no")
     with pytest.raises(EngineError, match="no"):
-        observed.ask(REQUEST)
-    assert isinstance(observed.submit(REQUEST).exception(), EngineError)
-    assert generated(observer) == 0
+        measured.ask(REQUEST)
+    assert isinstance(measured.submit(REQUEST).exception(), EngineError)
+    assert generated(metrics) == 0
 
 
-def test_the_engine_tells_how_often_it_halved_a_batch(observed: ObservedEngine, observer: Observer) -> None:
-    assert observer.registry.get_sample_value("eat_oom_splits_total") == 5
+def test_the_engine_tells_how_often_it_halved_a_batch(measured: MeasuredEngine, metrics: Metrics) -> None:
+    assert metrics.registry.get_sample_value("eat_oom_splits_total") == 5
 
 
 def test_an_engine_that_is_asked_nothing_is_not_silent(pulse: Pulse, clock: Clock) -> None:
@@ -125,10 +125,10 @@ def test_silence_counts_from_the_last_round_that_ended(pulse: Pulse, clock: Cloc
 
 
 def test_a_round_that_hangs_is_seen_from_outside(
-    observed: ObservedEngine, engine: Engine, pulse: Pulse, clock: Clock
+    measured: MeasuredEngine, engine: Engine, pulse: Pulse, clock: Clock
 ) -> None:
     engine.let_go.clear()
-    thread = Thread(target=observed.ask, args=(REQUEST,))
+    thread = Thread(target=measured.ask, args=(REQUEST,))
     thread.start()
     while pulse.silent_for() == 0:
         clock.now += 1

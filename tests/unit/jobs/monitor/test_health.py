@@ -13,7 +13,7 @@ import pytest
 from eat_worker.errors import BrokerUnavailable, ConfigurationError, StoreUnavailable
 from eat_worker.jobs.monitor import health as health_module
 from eat_worker.jobs.monitor.health import Health, HealthServer, Probe
-from eat_worker.jobs.monitor.metrics import Observer
+from eat_worker.jobs.monitor.metrics import Metrics
 from eat_worker.storage.values import Backlog
 
 BACKLOG = Backlog(queued=4, running=1, dead_letters=0, oldest_age_seconds=3.0, seconds=50.0)
@@ -21,8 +21,9 @@ BACKLOG = Backlog(queued=4, running=1, dead_letters=0, oldest_age_seconds=3.0, s
 
 @pytest.fixture
 def health() -> Health:
-    found = Health(threading.Event(), stuck_after=60)
-    found.loaded = found.database = found.broker = True
+    found = Health(threading.Event(), lambda: 0.0, stuck_after=60)
+    found.start(lambda: True)
+    found.record(database=True, broker=True)
     return found
 
 
@@ -33,24 +34,25 @@ def raising(error: Exception) -> Callable[[], Backlog]:
     return ask
 
 
-def probe(health: Health, observer: Observer, **asked: Callable[[], Backlog]) -> Probe:
+def probe(health: Health, metrics: Metrics, **asked: Callable[[], Backlog]) -> Probe:
     asks = {"ask_database": lambda: BACKLOG, "ask_broker": lambda: BACKLOG} | asked
-    return Probe(health, observer, **asks)
+    return Probe(health, metrics, **asks)
 
 
 def test_a_worker_that_works_says_yes_to_everything(health: Health) -> None:
     assert (health.not_started(), health.not_alive(), health.not_ready()) == ([], [], [])
 
 
-def test_before_the_model_is_there_it_lives_and_is_not_started(health: Health) -> None:
-    health.loaded = False
+def test_before_the_model_is_there_it_lives_and_is_not_started() -> None:
+    health = Health(threading.Event(), lambda: 0.0, stuck_after=60)
+    health.record(database=True, broker=True)
     assert health.not_started() == ["the model is being loaded"]
     assert health.not_alive() == []
     assert health.not_ready() == ["the model is being loaded"]
 
 
 def test_what_is_away_makes_it_unready_and_is_no_reason_to_restart_it(health: Health) -> None:
-    health.database = health.broker = False
+    health.record(database=False, broker=False)
     assert health.not_ready() == ["the database does not answer", "the broker does not answer"]
     assert health.not_alive() == []
 
@@ -61,23 +63,24 @@ def test_a_drain_makes_it_unready(health: Health) -> None:
     assert health.not_alive() == []
 
 
-def test_a_dead_heartbeat_or_a_stuck_engine_is_the_end(health: Health) -> None:
-    health.beating = lambda: False
-    health.silent_for = lambda: 61.0
+def test_a_dead_heartbeat_or_a_stuck_engine_is_the_end() -> None:
+    health = Health(threading.Event(), lambda: 61.0, stuck_after=60)
+    health.start(lambda: False)
+    health.record(database=True, broker=True)
     assert health.not_alive() == ["the heartbeat thread has ended", "the engine has answered nothing for 61 s"]
     assert health.not_ready() == health.not_alive()
 
 
 def test_the_probe_tells_health_and_metrics(health: Health) -> None:
-    observer = Observer()
-    probe(health, observer, ask_broker=raising(BrokerUnavailable("gone"))).look()
-    assert (health.database, health.broker) == (True, False)
-    value = observer.registry.get_sample_value
+    metrics = Metrics()
+    probe(health, metrics, ask_broker=raising(BrokerUnavailable("gone"))).look()
+    assert health.not_ready() == ["the broker does not answer"]
+    value = metrics.registry.get_sample_value
     assert (value("eat_db_up"), value("eat_broker_up"), value("eat_worker_ready")) == (1, 0, 0)
     assert value("eat_backlog_seconds") == 50
-    probe(health, observer, ask_database=raising(StoreUnavailable("gone"))).look()
-    assert (health.database, health.broker) == (False, True)
-    probe(health, observer).look()
+    probe(health, metrics, ask_database=raising(StoreUnavailable("gone"))).look()
+    assert health.not_ready() == ["the database does not answer"]
+    probe(health, metrics).look()
     assert value("eat_worker_ready") == 1
 
 
@@ -85,7 +88,7 @@ def test_the_probe_looks_at_once_and_outlives_a_fault(
     health: Health, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(health_module, "PROBE_SECONDS", 0.001)
-    health.database = False
+    health.record(database=False, broker=True)
     answers: list[Exception] = [ZeroDivisionError("once")]
     seen = threading.Event()
 
@@ -95,15 +98,15 @@ def test_the_probe_looks_at_once_and_outlives_a_fault(
         seen.set()
         return BACKLOG
 
-    with probe(health, Observer(), ask_database=ask):
+    with probe(health, Metrics(), ask_database=ask):
         assert seen.wait(5)
-    assert health.database
+    assert health.not_ready() == []
     assert "the thread eat-probe failed; it tries again" in caplog.text
 
 
 @pytest.fixture
 def server(health: Health) -> Iterator[HealthServer]:
-    with HealthServer("127.0.0.1:0", health, Observer().registry) as opened:
+    with HealthServer("127.0.0.1:0", health, Metrics().registry) as opened:
         yield opened
 
 
@@ -115,12 +118,13 @@ def test_yes_is_200(server: HealthServer, path: str) -> None:
 
 
 def test_no_is_503_with_every_reason(server: HealthServer, health: Health) -> None:
-    health.database = health.broker = False
+    health.record(database=False, broker=False)
     reply = httpx.get(server.url + "/readyz")
     assert (reply.status_code, reply.text) == (503, "the database does not answer\nthe broker does not answer\n")
     assert httpx.get(server.url + "/livez").status_code == 200
-    health.loaded = False
-    assert httpx.get(server.url + "/startupz").status_code == 503
+    starting = Health(threading.Event(), lambda: 0.0, stuck_after=60)
+    with HealthServer("127.0.0.1:0", starting, Metrics().registry) as other:
+        assert httpx.get(other.url + "/startupz").status_code == 503
 
 
 def test_metrics_are_prometheus_text(server: HealthServer) -> None:
@@ -144,18 +148,18 @@ def test_many_may_ask_at_once_and_one_that_says_nothing_is_in_nobodys_way(server
 
 
 def test_two_workers_of_one_machine_take_different_ports(server: HealthServer, health: Health) -> None:
-    with HealthServer("127.0.0.1:0", health, Observer().registry) as other:
+    with HealthServer("127.0.0.1:0", health, Metrics().registry) as other:
         assert other.url != server.url
 
 
 def test_a_port_that_is_taken_is_told_with_a_way_out(server: HealthServer, health: Health) -> None:
     with pytest.raises(ConfigurationError, match=r"health_address = 127\.0\.0\.1:\d+: .*choose another port"):
-        HealthServer(server.url.removeprefix("http://"), health, Observer().registry)
+        HealthServer(server.url.removeprefix("http://"), health, Metrics().registry)
 
 
 def test_an_address_of_the_newer_kind(health: Health) -> None:
     try:
-        opened = HealthServer("[::1]:0", health, Observer().registry)
+        opened = HealthServer("[::1]:0", health, Metrics().registry)
     except ConfigurationError:
         pytest.skip("this machine has no IPv6")
     with opened as server:

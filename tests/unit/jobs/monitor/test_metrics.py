@@ -6,7 +6,7 @@ import threading
 
 from prometheus_client import generate_latest
 
-from eat_worker.jobs.monitor.metrics import Observer
+from eat_worker.jobs.monitor.metrics import Metrics
 from eat_worker.method.document import Stage
 from eat_worker.method.rounds import RoundResult
 from eat_worker.storage.values import Backlog
@@ -34,33 +34,33 @@ NAMES = {
 }
 
 
-def lines(observer: Observer) -> dict[str, float]:
+def lines(metrics: Metrics) -> dict[str, float]:
     """Every sample by its name and labels."""
-    text = generate_latest(observer.registry).decode()
+    text = generate_latest(metrics.registry).decode()
     return {
         name: float(value) for name, _, value in (line.rpartition(" ") for line in text.splitlines() if line[0] != "#")
     }
 
 
-def names(observer: Observer) -> set[str]:
-    text = generate_latest(observer.registry).decode()
+def names(metrics: Metrics) -> set[str]:
+    text = generate_latest(metrics.registry).decode()
     return {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
 
 
 def test_the_names_are_the_ones_that_are_documented_and_no_others() -> None:
-    observer = Observer()
-    observer.oom_splits(lambda: 0)
-    assert names(observer) == NAMES
+    metrics = Metrics()
+    metrics.oom_splits(lambda: 0)
+    assert names(metrics) == NAMES
 
 
 def test_a_round_counts_its_tokens_its_time_and_what_was_remarked() -> None:
-    observer = Observer()
+    metrics = Metrics()
     result = RoundResult(
         "x", prompt_tokens=40, generated_tokens=7, seconds=0.3, finish_reason="length", flags=("loop",)
     )
-    observer.round_answered(Stage.FORWARD, result)
-    observer.round_answered(Stage.FORWARD, result)
-    found = lines(observer)
+    metrics.round_answered(Stage.FORWARD, result)
+    metrics.round_answered(Stage.FORWARD, result)
+    found = lines(metrics)
     assert found['eat_rounds_total{finish_reason="length",stage="forward"}'] == 2
     assert found["eat_generated_tokens_total"] == 14
     assert found["eat_prompt_tokens_total"] == 80
@@ -71,11 +71,11 @@ def test_a_round_counts_its_tokens_its_time_and_what_was_remarked() -> None:
 
 
 def test_documents_are_counted_when_they_end_and_errors_when_they_do_not() -> None:
-    observer = Observer()
-    observer.document_ended("done", "ko")
-    observer.document_failed("queued", "ko", "engine_unavailable")
-    observer.document_failed("failed", "ko", "too_long")
-    found = lines(observer)
+    metrics = Metrics()
+    metrics.document_ended("done", "ko")
+    metrics.document_failed("queued", "ko", "engine_unavailable")
+    metrics.document_failed("failed", "ko", "too_long")
+    found = lines(metrics)
     assert found['eat_documents_total{lang="ko",status="done"}'] == 1
     assert found['eat_documents_total{lang="ko",status="failed"}'] == 1
     assert found['eat_retries_total{reason="engine_unavailable"}'] == 1
@@ -83,24 +83,24 @@ def test_documents_are_counted_when_they_end_and_errors_when_they_do_not() -> No
 
 
 def test_what_others_know_is_asked_when_it_is_read() -> None:
-    observer = Observer()
+    metrics = Metrics()
     numbers = {"splits": 1, "spool": 100}
-    observer.oom_splits(lambda: numbers["splits"])
-    observer.spooled(lambda: numbers["spool"])
-    assert lines(observer)["eat_oom_splits_total"] == 1
+    metrics.oom_splits(lambda: numbers["splits"])
+    metrics.spooled(lambda: numbers["spool"])
+    assert lines(metrics)["eat_oom_splits_total"] == 1
     numbers.update(splits=3, spool=0)
-    assert lines(observer)["eat_oom_splits_total"] == 3
-    assert lines(observer)["eat_spool_bytes"] == 0
+    assert lines(metrics)["eat_oom_splits_total"] == 3
+    assert lines(metrics)["eat_spool_bytes"] == 0
 
 
 def test_the_surroundings_and_the_backlog_are_gauges() -> None:
-    observer = Observer()
-    observer.serving(["abc", "def"])
-    observer.surroundings(database=True, broker=False, ready=False)
-    observer.backlog(Backlog(queued=10, running=2, dead_letters=3, oldest_age_seconds=60.5, seconds=24.0))
-    observer.lease_lost()
-    observer.message_refused("not_signed")
-    found = lines(observer)
+    metrics = Metrics()
+    metrics.serving(["abc", "def"])
+    metrics.surroundings(database=True, broker=False, ready=False)
+    metrics.backlog(Backlog(queued=10, running=2, dead_letters=3, oldest_age_seconds=60.5, seconds=24.0))
+    metrics.lease_lost()
+    metrics.message_refused("not_signed")
+    found = lines(metrics)
     assert (found["eat_db_up"], found["eat_broker_up"], found["eat_worker_ready"]) == (1, 0, 0)
     assert found['eat_backlog_documents{state="queued"}'] == 10
     assert found['eat_backlog_documents{state="running"}'] == 2
@@ -111,21 +111,21 @@ def test_the_surroundings_and_the_backlog_are_gauges() -> None:
 
 
 def test_many_threads_lose_no_count() -> None:
-    observer = Observer()
+    metrics = Metrics()
 
     def work() -> None:
         for _ in range(500):
-            observer.round_answered(Stage.EXTRACT, RoundResult("x", generated_tokens=1))
+            metrics.round_answered(Stage.EXTRACT, RoundResult("x", generated_tokens=1))
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert lines(observer)["eat_generated_tokens_total"] == 4000
+    assert lines(metrics)["eat_generated_tokens_total"] == 4000
 
 
 def test_two_workers_of_one_process_keep_their_counts_apart() -> None:
-    one, other = Observer(), Observer()
+    one, other = Metrics(), Metrics()
     one.lease_lost()
     assert lines(other)["eat_lease_expired_total"] == 0

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from eat_worker.errors import BrokerUnavailable, ConfigurationError
+from eat_worker.errors import BrokerUnavailable, ConfigurationError, EngineBroken
 from eat_worker.jobs.broker.connection import ask_broker
-from eat_worker.jobs.monitor import monitor as watching
+from eat_worker.jobs.document.advance import Advancer
+from eat_worker.jobs.document.stages import Tools
+from eat_worker.jobs.monitor import monitor as monitor_module
 from eat_worker.jobs.monitor.health import HealthServer
-from eat_worker.jobs.monitor.monitor import Watch
+from eat_worker.jobs.monitor.monitor import Monitor
+from eat_worker.method.document import Stage
+from eat_worker.method.rounds import Limits, Message, Request, RoundResult
 from eat_worker.settings import Settings, load_settings
+
+REQUEST = Request("7", Stage.FORWARD, (Message("user", "Anna"),), {}, Limits(16))
 
 
 def settings(tmp_path: Path, **given: Any) -> Settings:
@@ -33,8 +40,12 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             urls.append(self.url)
             return super().__enter__()
 
-    monkeypatch.setattr(watching, "HealthServer", Told)
+    monkeypatch.setattr(monitor_module, "HealthServer", Told)
     return urls
+
+
+def serving(monitor: Monitor, desk: Any) -> AbstractContextManager[None]:
+    return monitor.serving(desk.store, "w1", ["chat.abc"], beats=lambda: True, on_stuck=lambda error: None)
 
 
 def code(url: str, page: str) -> int:
@@ -43,10 +54,10 @@ def code(url: str, page: str) -> int:
 
 def test_pages_are_up_before_the_model_and_ready_while_it_works(desk: Any, tmp_path: Path, served: list[str]) -> None:
     desk.add_run(documents=3)
-    with Watch(settings(tmp_path), desk.stop) as watch:
+    with Monitor(settings(tmp_path), desk.stop) as monitor:
         (url,) = served
         assert [code(url, page) for page in ("livez", "startupz", "readyz")] == [200, 503, 503]
-        with watch.serving(desk.store, "w1", ["chat.abc"], lambda: True):
+        with serving(monitor, desk):
             deadline = time.monotonic() + 10
             while code(url, "readyz") != 200:
                 assert time.monotonic() < deadline
@@ -65,46 +76,68 @@ def test_pages_are_up_before_the_model_and_ready_while_it_works(desk: Any, tmp_p
 def test_without_pages_nobody_probes(
     desk: Any, tmp_path: Path, served: list[str], monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    monkeypatch.setattr(watching, "Probe", None)  # calling it would raise
+    monkeypatch.setattr(monitor_module, "Probe", None)  # calling it would raise
     with (
-        Watch(settings(tmp_path, health_address=address), desk.stop) as watch,
-        watch.serving(desk.store, "w1", ["chat.abc"], lambda: True),
+        Monitor(settings(tmp_path, health_address=address), desk.stop) as monitor,
+        serving(monitor, desk),
     ):
-        assert watch.health.loaded
+        assert monitor.health.not_started() == []
     assert served == []
 
 
 def test_the_engine_of_the_tools_is_watched(desk: Any, tmp_path: Path) -> None:
-    from eat_worker.jobs.document.stages import Tools
-
-    watch = Watch(settings(tmp_path, health_address="none"), desk.stop)
-    with watch:
-        tools = watch.tools(Tools(desk.engine))
+    monitor = Monitor(settings(tmp_path, health_address="none"), desk.stop)
+    with monitor:
+        tools = monitor.tools(Tools(desk.engine))
         desk.add_run()
-        from eat_worker.jobs.document.advance import Advancer
-
-        advancer = Advancer(desk.store, tools, desk.held, queues=["chat.a"], max_faults=1, observer=watch.observer)
+        advancer = Advancer(desk.store, tools, desk.leases, queues=["chat.a"], max_faults=1, metrics=monitor.metrics)
         assert advancer.take_next()
-    value = watch.observer.registry.get_sample_value
+    value = monitor.metrics.registry.get_sample_value
     assert value("eat_documents_total", {"status": "done", "lang": "de"}) == 1
     assert value("eat_rounds_total", {"stage": "forward", "finish_reason": "stop"}) == 3
 
 
 def test_a_chat_server_may_be_silent_for_longer_than_an_engine_of_this_process(tmp_path: Path) -> None:
-    own = Watch(settings(tmp_path, stuck_seconds=100), threading.Event())
-    own.health.silent_for = lambda: 165.0
-    assert own.health.not_alive() == ["the engine has answered nothing for 165 s"]
-    remote = Watch(settings(tmp_path, engine="endpoint", stuck_seconds=100, endpoint_timeout=300.0), threading.Event())
-    remote.health.silent_for = lambda: 165.0
-    assert remote.health.not_alive() == []
-    remote.health.silent_for = lambda: 701.0
-    assert remote.health.not_alive() != []
+    def stuck_after(**given: Any) -> float:
+        return Monitor(settings(tmp_path, stuck_seconds=100, **given), threading.Event()).health.stuck_after
+
+    assert stuck_after() == 160.0
+    assert stuck_after(engine="endpoint", endpoint_timeout=300.0) == 700.0
+
+
+@pytest.mark.parametrize(("engine", "stuck"), [("scripted", ["no answer"]), ("endpoint", [])])
+def test_only_an_engine_of_this_process_ends_it_when_it_hangs(
+    desk: Any, tmp_path: Path, engine: str, stuck: list[str]
+) -> None:
+    """A chat server is waited for: every request to it has an end of its own."""
+    given = settings(tmp_path, engine=engine, stuck_seconds=1, health_address="none")
+    heard: list[str] = []
+    ended, let_go = threading.Event(), threading.Event()
+
+    def hang(request: Request) -> RoundResult:
+        let_go.wait(10)
+        return RoundResult("late")
+
+    desk.engine.ask = hang
+
+    def on_stuck(error: EngineBroken) -> None:
+        heard.append("no answer")
+        ended.set()
+
+    with Monitor(given, desk.stop) as monitor:
+        asking = threading.Thread(target=monitor.tools(Tools(desk.engine)).engine.ask, args=(REQUEST,))
+        with monitor.serving(desk.store, "w1", ["chat.abc"], beats=lambda: True, on_stuck=on_stuck):
+            asking.start()
+            ended.wait(2.0)
+    let_go.set()
+    asking.join(5)
+    assert heard == stuck
 
 
 def test_a_wrong_address_stops_the_worker_before_it_loads_anything(tmp_path: Path) -> None:
     with (
         pytest.raises(ConfigurationError, match="health_address = 203"),
-        Watch(settings(tmp_path, health_address="203.0.113.1:1"), threading.Event()),
+        Monitor(settings(tmp_path, health_address="203.0.113.1:1"), threading.Event()),
     ):
         pass
 
