@@ -1,6 +1,7 @@
 """What one worker process counts, under the names that Prometheus reads.
 
-Knows metrics and nothing of how work is done. No label holds a run, a document or text of a corpus. All methods may be called from many threads.
+Knows metrics and nothing of how work is done. No label holds a run, a document or text of a corpus. All
+methods may be called from many threads.
 """
 
 from __future__ import annotations

@@ -181,6 +181,14 @@ def test_faults_of_a_document_and_of_its_surroundings_back_off_each_by_itself(de
     assert desk.sql("SELECT faults, retries FROM documents") == [(3, 3)]
 
 
+def test_failures_before_an_answer_do_not_count_when_the_engine_fails_again(desk):
+    """Four in a row without an answer, while other documents are answered, free a document's place."""
+    desk.add_run()
+    desk.engine.before = lambda number: raising(EngineUnavailable("503"))() if number in (1, 2, 3, 5, 6, 7) else None
+    desk.advancer().take(hint())
+    assert (desk.status(), desk.attempts(), len(desk.engine.requests)) == ("done", ALL_STAGES, 7 + 6)
+
+
 def test_a_commit_ends_the_back_off_of_the_surroundings(desk):
     desk.add_run()
     advancer = desk.advancer()
