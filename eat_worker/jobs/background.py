@@ -17,13 +17,13 @@ class Background:
     """Calls `_step`, again and again, in a thread of its own while the block lasts; a step that fails is only logged.
 
     `every` is the pause in seconds before the first step, unless `at_once`, and after one that failed. Leaving the
-    block waits for the step under way, `patience` seconds at most where that is given.
+    block waits for the step under way, `join_timeout` seconds at most where that is given.
     """
 
-    def __init__(self, name: str, every: float, *, at_once: bool = False, patience: float | None = None) -> None:
+    def __init__(self, name: str, every: float, *, at_once: bool = False, join_timeout: float | None = None) -> None:
         self._every = every
         self._first = 0.0 if at_once else every
-        self._patience = patience
+        self._join_timeout = join_timeout
         self._ended = False
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -37,7 +37,7 @@ class Background:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end()
-        self._thread.join(self._patience)
+        self._thread.join(self._join_timeout)
 
     def nudge(self) -> None:
         """Take the next step at once."""

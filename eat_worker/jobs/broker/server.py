@@ -36,10 +36,10 @@ REPLY_SECONDS = 5.0
 Reply = Literal["ready", "loading", "silent", "nobody"]
 
 
-def ask_server(path: Path, command: bytes = b"PING", patience: float = REPLY_SECONDS) -> Reply:
+def ask_server(path: Path, command: bytes = b"PING", timeout: float = REPLY_SECONDS) -> Reply:
     """What the server behind a socket says to a command: ready, still loading, nothing in time, or nobody is there."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-        line.settimeout(patience)
+        line.settimeout(timeout)
         try:
             line.connect(os.fspath(path))
             line.sendall(command + b"\r\n")

@@ -95,7 +95,7 @@ class Probe(Background):
         ask_database: Callable[[], Backlog],
         ask_broker: Callable[[], object],
     ) -> None:
-        super().__init__("eat-probe", PROBE_SECONDS, at_once=True, patience=PROBE_SECONDS)
+        super().__init__("eat-probe", PROBE_SECONDS, at_once=True, join_timeout=PROBE_SECONDS)
         self._health, self._metrics = health, metrics
         self._ask_database, self._ask_broker = ask_database, ask_broker
 

@@ -38,9 +38,9 @@ class Monitor:
         self.metrics = Metrics()
         # A chat server may take its whole time for an answer, and the next request waits for the one before. An engine
         # of this process is ended by its watchdog first.
-        patience = 2 * settings.endpoint_timeout if settings.engine == "endpoint" else WATCHDOG_SECONDS
+        grace = 2 * settings.endpoint_timeout if settings.engine == "endpoint" else WATCHDOG_SECONDS
         self._pulse = Pulse()
-        self.health = Health(stop, self._pulse.silent_for, settings.stuck_seconds + patience)
+        self.health = Health(stop, self._pulse.silent_for, settings.stuck_seconds + grace)
         self._settings = settings
         self._stack = ExitStack()
         self._pages = False
@@ -82,7 +82,7 @@ class Monitor:
         self.health.start(beats)
         with ExitStack() as stack:
             stack.enter_context(bound(worker=worker, fingerprint=" ".join(fingerprints)))
-            if self._pages:  # nobody else asks how the surroundings are
+            if self._pages:  # only they show what the probe finds
                 broker = partial(ask_broker, self._settings)
                 stack.enter_context(Probe(self.health, self.metrics, ask_database=store.backlog, ask_broker=broker))
             if self._settings.engine != "endpoint":  # there every request has its own end, and the worker waits for it

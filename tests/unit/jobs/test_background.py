@@ -45,7 +45,7 @@ def test_a_step_that_hangs_is_waited_for_only_so_long() -> None:
         let_go.wait(10)
         return 60.0
 
-    with Steps(step, at_once=True, patience=0.05) as steps:
+    with Steps(step, at_once=True, join_timeout=0.05) as steps:
         assert steps.began.wait(5)
     assert steps.is_alive()
     let_go.set()

@@ -1,4 +1,4 @@
-"""The watched engine: counted, timed, traced, and otherwise the one that was loaded."""
+"""The measured engine: counted, timed, traced, and otherwise the one that was loaded."""
 
 from __future__ import annotations
 

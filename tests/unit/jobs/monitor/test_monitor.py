@@ -1,4 +1,4 @@
-"""A watched worker: its pages come up before the model and tell the truth as it goes on."""
+"""A monitored worker: its pages come up before the model and stay true while it works."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_without_pages_nobody_probes(
     assert served == []
 
 
-def test_the_engine_of_the_tools_is_watched(desk: Any, tmp_path: Path) -> None:
+def test_the_engine_of_the_tools_is_measured(desk: Any, tmp_path: Path) -> None:
     monitor = Monitor(settings(tmp_path, health_address="none"), desk.stop)
     with monitor:
         tools = monitor.tools(Tools(desk.engine))
