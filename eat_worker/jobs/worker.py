@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from eat_worker.engines.identity import served_queues
 from eat_worker.errors import StoreUnavailable
 from eat_worker.jobs.background import Background
-from eat_worker.jobs.broker.connection import NONE, Broker, broker_url, use_broker
+from eat_worker.jobs.broker.connection import NONE, Broker, ask_broker, broker_url, use_broker
 from eat_worker.jobs.broker.signing import open_signer
 from eat_worker.jobs.document import stages
 from eat_worker.jobs.document.advance import Advancer
@@ -122,8 +123,9 @@ def open_context(
     with ExitStack() as stack:
         store = stack.enter_context(open_store(settings.database, answer_within=ANSWER_SECONDS))
         monitor = monitor or stack.enter_context(Monitor(replace(settings, health_address="none"), shutdown.event))
-        tools = monitor.tools(stages.open_tools(settings))
+        tools = stages.open_tools(settings)
         stack.callback(tools.close)
+        tools = replace(tools, engine=monitor.measured(tools.engine))
         leases = HeldLeases(store, name or worker_name(), settings.lease_seconds, shutdown.event)
         shutdown.before_forced_end(lambda: leases.release_all(shutdown.error))
         spool = Spool(settings.state / "spool")
@@ -132,7 +134,14 @@ def open_context(
         heartbeat = stack.enter_context(Heartbeat(leases))
         served = served_queues(settings)
         stack.enter_context(
-            monitor.serving(store, leases.worker, served, beats=heartbeat.is_alive, on_stuck=shutdown.end)
+            monitor.serving(
+                store,
+                leases.worker,
+                served,
+                ask_broker=partial(ask_broker, settings),
+                beats=heartbeat.is_alive,
+                on_stuck=shutdown.end,
+            )
         )
         log.info("serving %s", ", ".join(sorted(served)), extra={"worker": leases.worker})
         yield WorkerContext(settings, store, tools, leases, spool, monitor.metrics, shutdown)

