@@ -5,35 +5,19 @@ No translation, no alignment chat; the words of the answer are looked up in the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
+from eat_worker.method.chat import Chat
 from eat_worker.method.config import MethodConfig
-from eat_worker.method.document import Alignment, Document, Outcome, RoundOutput, Span, Stage
+from eat_worker.method.document import Alignment, Document, Outcome, Span
 from eat_worker.method.extract import parse_entities
-from eat_worker.method.forward import WHOLE_SENTENCE
 from eat_worker.method.matching import matcher
-from eat_worker.method.prompts import PromptSet
-from eat_worker.method.rounds import Ask, Limits, Round, Said, converse
 
 
-def ask_directly(
-    text: str, *, config: MethodConfig, prompts: PromptSet, session: str, ask: Ask, said: Said
-) -> Iterator[RoundOutput]:
-    """The one round of the direct method."""
-    opening = prompts.opening(Stage.DIRECT)
-    round_ = Round(1, prompts.prompt(Stage.DIRECT, "final", text=text), Limits(config.extract_tokens))
-    return converse(
-        opening,
-        [round_],
-        stage=Stage.DIRECT,
-        entity=WHOLE_SENTENCE,
-        session=f"{session}/direct",
-        ask=ask,
-        said=said,
-        shared=len(opening),
-        adapter=str(Stage.DIRECT) in config.adapter_stages,
-    )
+def annotate_directly(document: Document, chat: Chat) -> tuple[Alignment, ...]:
+    """The ledger of the direct method, which asks one round."""
+    round_ = chat.round(1, "final", chat.config.extract_tokens, text=document.text)
+    return placed_entities(chat.final_answer(chat.opening(), [round_]).output, document, chat.config)
 
 
 def placed_entities(answer: str, document: Document, config: MethodConfig) -> tuple[Alignment, ...]:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 TAGS: tuple[str, ...] = ("PER", "LOC", "ORG")
+WHOLE_SENTENCE = -1  # the `entity` of a round that is not about one entity
 
 
 class Stage(StrEnum):
@@ -59,7 +60,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class GoldEntity:
-    """One reference entity of a dataset; `tag` may be None where a dataset's tag has no counterpart here."""
+    """One reference entity of a dataset; entities whose tag has no counterpart here are left out when it is read."""
 
     start: int
     end: int
@@ -117,8 +118,8 @@ class Alignment:
 class RoundOutput:
     """What the model said in one round, as stored for audit.
 
-    Natural key within a document: (stage, entity, round). `entity` is the index of the English entity, -1 where a
-    round is about the whole sentence; `round` counts from 1. `prompt_id` is the SHA-256 of the prompt template and
+    Natural key within a document: (stage, entity, round). `entity` is the index of the English entity, WHOLE_SENTENCE
+    (-1) where a round is about none; `round` counts from 1. `prompt_id` is the SHA-256 of the prompt template and
     `variables` fill it, so that every prompt can be rebuilt. Tokens are counted by the engine; `seconds` is wall time
     in the engine; `logprob` is the sum of the answer's token log-probabilities (natural log) or None.
     """

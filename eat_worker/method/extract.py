@@ -8,35 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from eat_worker.method.config import MethodConfig
-from eat_worker.method.document import EnglishEntity, Outcome, RoundOutput, Span, Stage
-from eat_worker.method.forward import WHOLE_SENTENCE
-from eat_worker.method.prompts import PromptSet
-from eat_worker.method.rounds import Ask, Limits, Round, Said, converse
+from eat_worker.method.chat import Chat
+from eat_worker.method.document import EnglishEntity, Outcome, Span
 
 
-def ask_extractor(
-    english: str, *, config: MethodConfig, prompts: PromptSet, session: str, ask: Ask, said: Said
-) -> Iterator[RoundOutput]:
-    """The one round in which the English entities are named, in the paper's text format.
+def extract(english: str, chat: Chat) -> tuple[EnglishEntity, ...]:
+    """The English entities, named in one round in the paper's text format.
 
     The extractor `chat` is the same model, shown a few worked examples; any other reads the sentence and nothing else.
     """
-    chat = config.extractor == "chat"
-    opening = prompts.opening(Stage.EXTRACT) if chat else ()
-    prompt = prompts.prompt(Stage.EXTRACT, "final" if chat else "text", english=english)
-    round_ = Round(1, prompt, Limits(config.extract_tokens))
-    return converse(
-        opening,
-        [round_],
-        stage=Stage.EXTRACT,
-        entity=WHOLE_SENTENCE,
-        session=f"{session}/extract",
-        ask=ask,
-        said=said,
-        shared=len(opening),
-        adapter=chat and str(Stage.EXTRACT) in config.adapter_stages,
-    )
+    config = chat.config
+    by_chat = config.extractor == "chat"
+    round_ = chat.round(1, "final" if by_chat else "text", config.extract_tokens, english=english)
+    answer = chat.final_answer(chat.opening() if by_chat else (), [round_])
+    return parse_entities(answer.output, english, config.tags)
 
 
 def parse_entities(answer: str, english: str, tags: Sequence[str]) -> tuple[EnglishEntity, ...]:

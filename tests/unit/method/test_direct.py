@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from eat_worker.method.chat import Chat
 from eat_worker.method.config import MethodConfig
-from eat_worker.method.direct import ask_directly, placed_entities
-from eat_worker.method.document import Alignment, Document, EnglishEntity, Outcome, Span, Stage
-from eat_worker.method.prompts import RESTATED
+from eat_worker.method.direct import annotate_directly, placed_entities
+from eat_worker.method.document import Alignment, Document, EnglishEntity, Outcome, RoundOutput, Span, Stage
 
 CONFIG = MethodConfig(method="direct", adapter_stages=("direct",), extract_tokens=9)
 RUSSIAN = Document("Анна едет в Москву, Анна дома", "ru")
@@ -16,7 +16,9 @@ RUSSIAN = Document("Анна едет в Москву, Анна дома", "ru")
 
 def test_the_model_is_asked_once_about_the_text(table: Callable[..., Any]) -> None:
     ask = table({Stage.DIRECT: ["(PER, Анна)"]})
-    outputs = list(ask_directly(RUSSIAN.text, config=CONFIG, prompts=RESTATED, session="7", ask=ask, said={}))
+    outputs: list[RoundOutput] = []
+    ledger = annotate_directly(RUSSIAN, Chat(Stage.DIRECT, CONFIG, ask, "7", record=outputs.append))
+    assert ledger == placed_entities("(PER, Анна)", RUSSIAN, CONFIG)
     assert [(one.stage, one.entity, one.round, one.output) for one in outputs] == [(Stage.DIRECT, -1, 1, "(PER, Анна)")]
     (request,) = ask.requests
     assert (request.session, request.limits.max_new_tokens, request.adapter, request.last) == (

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eat_worker.method.chat import Chat
 from eat_worker.method.config import MethodConfig
-from eat_worker.method.document import TAGS, EnglishEntity, Outcome, Span, Stage
-from eat_worker.method.extract import ask_extractor, parse_entities
+from eat_worker.method.document import TAGS, EnglishEntity, Outcome, RoundOutput, Span, Stage
+from eat_worker.method.extract import extract, parse_entities
 from eat_worker.method.prompts import RESTATED
+from eat_worker.method.rounds import Message
 
 Row = tuple[str, str, tuple[int, int] | None, Outcome | None]
 
@@ -26,7 +28,9 @@ def rows(answer: str, english: str) -> list[Row]:
 def test_the_extractor_is_asked_once_about_the_english_sentence(table: Callable[..., Any]) -> None:
     ask = table({Stage.EXTRACT: ["(LOC, Oslo)"]})
     config = MethodConfig(extract_tokens=9, adapter_stages=("extract",))
-    outputs = list(ask_extractor("In Oslo.", config=config, prompts=RESTATED, session="7", ask=ask, said={}))
+    outputs: list[RoundOutput] = []
+    found = extract("In Oslo.", Chat(Stage.EXTRACT, config, ask, "7", record=outputs.append))
+    assert found == (EnglishEntity(0, "Oslo", "LOC", Span(3, 7)),)
     assert [(one.stage, one.entity, one.round, one.output) for one in outputs] == [
         (Stage.EXTRACT, -1, 1, "(LOC, Oslo)")
     ]
@@ -40,6 +44,14 @@ def test_the_extractor_is_asked_once_about_the_english_sentence(table: Callable[
     assert request.messages[: request.shared] == RESTATED.opening(Stage.EXTRACT)
     assert len(request.messages) == request.shared + 1
     assert "In Oslo." in request.messages[-1].content
+
+
+@pytest.mark.parametrize("extractor", ["crf", "flan_t5", "token_classification"])
+def test_an_extractor_that_is_no_chat_reads_the_sentence_alone(table: Callable[..., Any], extractor: str) -> None:
+    ask = table({Stage.EXTRACT: ["none"]})
+    assert extract("In Oslo.", Chat(Stage.EXTRACT, MethodConfig(extractor=extractor), ask, "7")) == ()
+    (request,) = ask.requests
+    assert request.messages == (Message("user", "In Oslo."),)
 
 
 @pytest.mark.parametrize(
