@@ -28,7 +28,8 @@ class Page:
     def __init__(self, console: Console, dossier: Dossier) -> None:
         self._console = console
         self._dossier = dossier
-        self._templates = {id_: text for id_, _, _, text in prompt_set(dossier.run.spec.config.prompts).listed()}
+        config = dossier.run.spec.config
+        self._templates = {one.id: one.template for one in prompt_set(config.prompts).listed(config.rounds)}
 
     def print(self) -> None:
         """All sections."""
