@@ -30,14 +30,14 @@ def align(document: Document, entities: Sequence[EnglishEntity], thought: str, c
 
     `thought` is the answer of the forward chat's thinking round, empty when there was none.
     """
-    usable = [entity for entity in entities if entity.fault is None]
+    usable = [entity for entity in entities if entity.unusable is None]
     questions = _Questions(document, chat)
     if chat.config.alignment == "constrained":
         ledger = _constrained(questions, usable, listed_names(thought))
     else:
         ledger = _free(questions, usable)
-    faults = {entity.index: Alignment(entity, entity.fault) for entity in entities if entity.fault is not None}
-    return tuple((ledger | faults)[entity.index] for entity in entities)
+    unusable = {entity.index: Alignment(entity, entity.unusable) for entity in entities if entity.unusable is not None}
+    return tuple((ledger | unusable)[entity.index] for entity in entities)
 
 
 def _constrained(
@@ -66,31 +66,31 @@ def _without_model(
     text: str, entity: EnglishEntity, listed: Sequence[Listed], taken: Sequence[Span]
 ) -> Alignment | None:
     """The alignment that needs no question: the English words stand in the text, or the thinking round named theirs."""
-    for via, words in _known_words(entity, listed):
-        found = match(words, text, taken)
+    for via, mention in _known_mentions(entity, listed):
+        found = match(mention, text, taken)
         if found.outcome in (Outcome.EXACT, Outcome.NORMALISED):
-            return Alignment(entity, found.outcome, found.span, via, words)
+            return Alignment(entity, found.outcome, found.span, via, mention)
     return None
 
 
-def _known_words(entity: EnglishEntity, listed: Sequence[Listed]) -> Iterator[tuple[str, str]]:
-    yield "copy", entity.words
-    wanted = fold(entity.words)
+def _known_mentions(entity: EnglishEntity, listed: Sequence[Listed]) -> Iterator[tuple[str, str]]:
+    yield "copy", entity.mention
+    wanted = fold(entity.mention)
     for one in listed:
         if fold(one.english) == wanted:
-            yield "list", one.words
+            yield "list", one.mention
 
 
 class _Questions:
     """The alignment chat of a sentence: each entity's question follows the answers for those before it.
 
-    `words_of_text` is what a bound answer can be.
+    `constraint` is what a bound answer can be.
     """
 
     def __init__(self, document: Document, chat: Chat) -> None:
         self.document, self.chat = document, chat
         spoken = language(document.lang)
-        self.words_of_text = span_of(document.text, characters=spoken.by_characters)
+        self.constraint = span_of(document.text, characters=spoken.by_characters)
         self._language = spoken.name
         self._opening = chat.opening(language=spoken.name)
         self._history: list[Message] = []
@@ -98,10 +98,10 @@ class _Questions:
     def bound_answer(self, entity: EnglishEntity, number: int, *, last: bool) -> RoundOutput:
         """The words of the text that mean the entity, or the refusal: the answer cannot be anything else."""
         name = "final" if number > 1 else "next" if self._history else "only"
-        return self._answer(entity, number, name, self.words_of_text, last=last)
+        return self._answer(entity, number, name, self.constraint, last=last)
 
     def free_answer(self, entity: EnglishEntity, number: int, name: str, *, last: bool) -> RoundOutput:
-        """What the model says in one free round about the entity."""
+        """What the model answers in one free round about the entity."""
         return self._answer(entity, number, name, None, last=last)
 
     def start_again(self) -> None:
@@ -114,7 +114,7 @@ class _Questions:
         config = self.chat.config
         tokens = config.locate_tokens if name in _THINKING else config.final_tokens
         round_ = self.chat.round(
-            number, name, tokens, constraint, language=self._language, text=self.document.text, words=entity.words
+            number, name, tokens, constraint, language=self._language, text=self.document.text, words=entity.mention
         )
         output = self.chat.final_answer(self._opening, [round_], entity=entity.index, history=self._history, last=last)
         self._history += [Message("user", round_.prompt.text()), Message("assistant", output.output)]
@@ -125,7 +125,7 @@ def _bound(
     questions: _Questions, entity: EnglishEntity, taken: Sequence[Span], number: int = 1, *, last: bool
 ) -> Alignment:
     output = questions.bound_answer(entity, number, last=last)
-    found = _placed(output, questions.words_of_text, questions.document.text, taken)
+    found = _projected(output, questions.constraint, questions.document.text, taken)
     confidence = _confidence(output)
     if found.span is not None and confidence is not None and confidence < questions.chat.config.min_confidence:
         found = Match(Outcome.UNSURE)
@@ -140,14 +140,14 @@ def _confidence(output: RoundOutput) -> float | None:
     return math.exp(min(output.logprob, 0.0) / max(output.generated_tokens, 1))
 
 
-def _placed(output: RoundOutput, words: SpanConstraint, text: str, taken: Sequence[Span]) -> Match:
+def _projected(output: RoundOutput, constraint: SpanConstraint, text: str, taken: Sequence[Span]) -> Match:
     """Where a constrained answer stands: it is in the text by construction, so only its place is looked up."""
     answer = output.output
     if answer == REFUSAL and REFUSAL not in text:
         return Match(Outcome.REFUSED)
     if output.finish_reason == "length":
         return Match(Outcome.TRUNCATED)
-    places = list(places_of(answer, words.units))
+    places = list(places_of(answer, constraint.units))
     spans = [span for place in places if (span := trimmed(place, text)) is not None]
     free = next((span for span in spans if not overlaps(span, taken)), None)
     if free is not None:

@@ -17,22 +17,22 @@ from eat_worker.method.matching import matcher
 def annotate_directly(document: Document, chat: Chat) -> tuple[Alignment, ...]:
     """The ledger of the direct method, which asks one round."""
     round_ = chat.round(1, "final", chat.config.extract_tokens, text=document.text)
-    return placed_entities(chat.final_answer(chat.opening(), [round_]).output, document, chat.config)
+    return projected_entities(chat.final_answer(chat.opening(), [round_]).output, document, chat.config)
 
 
-def placed_entities(answer: str, document: Document, config: MethodConfig) -> tuple[Alignment, ...]:
+def projected_entities(answer: str, document: Document, config: MethodConfig) -> tuple[Alignment, ...]:
     """The ledger of a direct answer: each named entity with its place in the text, or why it has none."""
     find = matcher(config.matcher)
     taken: list[Span] = []
     ledger = []
     for entity in parse_entities(answer, document.text, config.tags):
-        if entity.fault not in (None, Outcome.NOT_IN_TRANSLATION, Outcome.NOT_A_NAME):
-            ledger.append(Alignment(entity, entity.fault))
+        if entity.unusable not in (None, Outcome.NOT_IN_TRANSLATION, Outcome.NOT_A_NAME):
+            ledger.append(Alignment(entity, entity.unusable))
             continue
-        found = find(entity.words, document.text, taken)
+        found = find(entity.mention, document.text, taken)
         if found.span is not None:
             taken.append(found.span)
         # There is no translation here for the words to stand in or to be missing from.
-        named = replace(entity, span=None, fault=None)
-        ledger.append(Alignment(named, found.outcome, found.span, "direct", entity.words))
+        named = replace(entity, span=None, unusable=None)
+        ledger.append(Alignment(named, found.outcome, found.span, "direct", entity.mention))
     return tuple(ledger)

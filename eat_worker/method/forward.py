@@ -31,9 +31,9 @@ _LABEL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One line of the thinking round: words of the text, their English name, and the tag if one was given."""
+    """One line of the thinking round: a mention in the text, its English name, and the tag if one was given."""
 
-    words: str
+    mention: str
     english: str
     tag: str | None
 
@@ -80,14 +80,14 @@ def listed_names(thought: str) -> list[Listed]:
     """The names that the thinking round paired, one per line as `words = English name (TAG)`; other lines are prose."""
     names = []
     for line in thought.split("\n"):
-        words, equals, english = line.strip().partition("=")
-        bullet = _BULLET.match(words)
+        mention, equals, english = line.strip().partition("=")
+        bullet = _BULLET.match(mention)
         # "1. FC Köln = 1. FC Köln" is a name with a number, "1. Köln = Cologne" a numbered line.
         if bullet and not english.strip().startswith(bullet.group().strip()):
-            words = words[bullet.end() :]
+            mention = mention[bullet.end() :]
         tag = _TAGGED.search(english)
         name = english[: tag.start()] if tag else english.rstrip(" .;")
-        pair = words.strip(_QUOTES), name.strip(_QUOTES)
+        pair = mention.strip(_QUOTES), name.strip(_QUOTES)
         if equals and all(pair):
             names.append(Listed(*pair, tag[1].upper() if tag else None))
     return names
