@@ -39,7 +39,7 @@ def command(
     import json
 
     from eat_worker.cli.progress import Progress
-    from eat_worker.runs.annotating import annotate
+    from eat_worker.runs.annotating import annotate_file
 
     if output and output.exists() and file.exists() and output.samefile(file):
         raise click.UsageError(f"{output} is the file that is read")
@@ -48,7 +48,7 @@ def command(
     silent = call.quiet or call.as_json or (output is None and sys.stdout.isatty())
     with ExitStack() as stack:
         progress = stack.enter_context(Progress("annotating", silent=silent))
-        records = annotate(call.settings, file, with_rounds=with_rounds, **corpus)
+        records = annotate_file(call.settings, file, with_rounds=with_rounds, **corpus)
         first = next(records)  # what cannot be read at all must not empty the output
         stream = stack.enter_context(output.open("w", encoding="utf-8")) if output else sys.stdout
         for number, record in enumerate(chain([first], records), start=1):

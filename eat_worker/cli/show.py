@@ -12,6 +12,7 @@ from eat_worker.cli.call import command as eat_command
 from eat_worker.cli.options import variable
 
 if TYPE_CHECKING:
+    from eat_worker.method.document import EnglishEntity
     from eat_worker.storage.values import Dossier
 
 
@@ -57,7 +58,7 @@ def dossier_json(dossier: Dossier) -> dict[str, Any]:
         "english": dossier.english,
         "back_translation": dossier.back_translation,
         "rounds": [asdict(output) for output in dossier.rounds],
-        "entities": [asdict(entity) for entity in dossier.english_entities],
+        "entities": [_english_entity(entity) for entity in dossier.english_entities],
         "ledger": [_ledger_line(dossier, number) for number in range(len(dossier.alignments))],
         "scores": asdict(dossier.scores) if dossier.scores else None,
         "attempts": [asdict(attempt) for attempt in dossier.attempts],
@@ -68,12 +69,22 @@ def dossier_json(dossier: Dossier) -> dict[str, Any]:
     }
 
 
+def _english_entity(entity: EnglishEntity) -> dict[str, Any]:
+    return {
+        "index": entity.index,
+        "words": entity.mention,
+        "tag": entity.tag,
+        "span": asdict(entity.span) if entity.span else None,
+        "fault": entity.unusable and str(entity.unusable),
+    }
+
+
 def _ledger_line(dossier: Dossier, number: int) -> dict[str, Any]:
     alignment = dossier.alignments[number]
     span = alignment.span
     return {
         "entity": alignment.english.index,
-        "english": alignment.english.words,
+        "english": alignment.english.mention,
         "tag": alignment.english.tag,
         "outcome": str(alignment.outcome),
         "start": span.start if span else None,

@@ -1,11 +1,11 @@
-"""Tags of tokens <-> entities over tokens: IOB2 as written, IOB1 and stray I- tags as CoNLL repairs them.
+"""Entities over tokens from the tags of the tokens: IOB2 as written, IOB1 and stray I- tags as CoNLL repairs them.
 
 Knows tags and token positions; knows no text and no file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from eat_worker.corpora.records import RecordError
@@ -43,11 +43,3 @@ def spans_of(tags: Sequence[str]) -> tuple[list[TokenSpan], int]:
     if current:
         spans.append(TokenSpan(first, len(tags), current))
     return spans, repaired
-
-
-def tags_of(spans: Iterable[TokenSpan], tokens: int) -> list[str]:
-    """IOB2 tags for a sentence of that many tokens; the inverse of `spans_of`."""
-    tags = ["O"] * tokens
-    for first, last, kind in spans:
-        tags[first:last] = [f"B-{kind}", *[f"I-{kind}"] * (last - first - 1)]
-    return tags

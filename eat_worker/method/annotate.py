@@ -2,74 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from eat_worker.method.backward import align
+from eat_worker.method.chat import Chat, by_key
 from eat_worker.method.config import MethodConfig
-from eat_worker.method.direct import ask_directly, placed_entities
-from eat_worker.method.document import Alignment, Document, EnglishEntity, RoundOutput, Stage
-from eat_worker.method.extract import ask_extractor, parse_entities
-from eat_worker.method.forward import SHORTEST, WHOLE_SENTENCE, back_translate, translate, translation_of
-from eat_worker.method.prompts import prompt_set
-from eat_worker.method.rounds import Ask, Said
+from eat_worker.method.document import Alignment, Document, EnglishEntity, RoundOutput
+from eat_worker.method.rounds import Ask
+from eat_worker.method.steps import STEPS, Findings
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Annotation:
-    """What the method made of one document; `rounds` holds everything the model said, in order."""
+    """What the method made of one document; `rounds` holds every answer of the model, in order."""
 
     english: str | None = None
     english_entities: tuple[EnglishEntity, ...] = ()
     alignments: tuple[Alignment, ...] = ()
     back_translation: str | None = None
     skipped: str | None = None
-    rounds: list[RoundOutput] = field(default_factory=list)
+    rounds: tuple[RoundOutput, ...] = ()
 
 
 def annotate(
-    document: Document, ask: Ask, config: MethodConfig, *, session: str, said: Said | None = None
+    document: Document, ask: Ask, config: MethodConfig, *, session: str, recorded: Iterable[RoundOutput] = ()
 ) -> Annotation:
     """The entities of one document, with everything on the way there (eqs. 1-7).
 
-    A sentence below two characters is skipped, not sent to the model. Raises what `ask` raises.
+    Rounds that are `recorded` are not asked again. A sentence below two characters is skipped, not sent to the model.
+    Raises what `ask` raises.
     """
-    if len(document.text.strip()) < SHORTEST:
-        return Annotation(skipped="skipped_short")
-    found, told = Annotation(), said or {}
-    prompts = prompt_set(config.prompts)
-    if config.method == "direct":
-        found.rounds += ask_directly(document.text, config=config, prompts=prompts, session=session, ask=ask, said=told)
-        found.alignments = placed_entities(found.rounds[-1].output, document, config)
-        return found
-    found.rounds += translate(
-        document.text, document.lang, config=config, prompts=prompts, session=session, ask=ask, said=told
+    rounds, found = list(recorded), Findings()
+    for stage in config.stages():
+        if stage in STEPS and found.skipped is None:
+            chat = Chat(stage, config, ask, session, by_key(rounds), rounds.append)
+            found = found.with_added(STEPS[stage](document, found, chat))
+    return Annotation(
+        english=found.english,
+        english_entities=found.english_entities or (),
+        alignments=found.alignments or (),
+        back_translation=found.back_translation,
+        skipped=found.skipped,
+        rounds=tuple(rounds),
     )
-    found.english = translation_of(found.rounds[-1].output)
-    thought = thought_of(found.rounds, config)
-    found.rounds += ask_extractor(found.english, config=config, prompts=prompts, session=session, ask=ask, said=told)
-    found.english_entities = parse_entities(found.rounds[-1].output, found.english, config.tags)
-    found.alignments = align(
-        document,
-        found.english_entities,
-        thought,
-        config=config,
-        prompts=prompts,
-        session=session,
-        ask=ask,
-        said=told,
-        record=found.rounds.append,
-    )
-    if config.back_translation:
-        found.rounds += back_translate(
-            found.english, document.lang, config=config, prompts=prompts, session=session, ask=ask, said=told
-        )
-        found.back_translation = translation_of(found.rounds[-1].output)
-    return found
-
-
-def thought_of(rounds: list[RoundOutput] | tuple[RoundOutput, ...], config: MethodConfig) -> str:
-    """The answer of the forward chat's thinking round, empty when the run has none."""
-    if config.rounds == 1:
-        return ""
-    first = (Stage.FORWARD, WHOLE_SENTENCE, 1)
-    return next((said.output for said in rounds if (said.stage, said.entity, said.round) == first), "")

@@ -1,6 +1,6 @@
 """English entities from the extractor's answer: `(PER, Ann) (LOC, Oslo)` (eq. 4).
 
-Nothing an extractor says is dropped in silence: what cannot be used becomes an entity with a `fault`.
+Nothing an extractor answers is dropped in silence: what cannot be used becomes an entity that says why (`unusable`).
 """
 
 from __future__ import annotations
@@ -8,61 +8,46 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from eat_worker.method.config import MethodConfig
-from eat_worker.method.document import EnglishEntity, Outcome, RoundOutput, Span, Stage
-from eat_worker.method.forward import WHOLE_SENTENCE
-from eat_worker.method.prompts import PromptSet
-from eat_worker.method.rounds import Ask, Limits, Round, Said, converse
+from eat_worker.method.chat import Chat
+from eat_worker.method.document import EnglishEntity, Outcome, Span
 
 
-def ask_extractor(
-    english: str, *, config: MethodConfig, prompts: PromptSet, session: str, ask: Ask, said: Said
-) -> Iterator[RoundOutput]:
-    """The one round in which the English entities are named, in the paper's text format.
+def extract(english: str, chat: Chat) -> tuple[EnglishEntity, ...]:
+    """The English entities, named in one round in the paper's text format.
 
     The extractor `chat` is the same model, shown a few worked examples; any other reads the sentence and nothing else.
     """
-    chat = config.extractor == "chat"
-    opening = prompts.opening(Stage.EXTRACT) if chat else ()
-    prompt = prompts.prompt(Stage.EXTRACT, "final" if chat else "text", english=english)
-    round_ = Round(1, prompt, Limits(config.extract_tokens))
-    return converse(
-        opening,
-        [round_],
-        stage=Stage.EXTRACT,
-        entity=WHOLE_SENTENCE,
-        session=f"{session}/extract",
-        ask=ask,
-        said=said,
-        shared=len(opening),
-        adapter=chat and str(Stage.EXTRACT) in config.adapter_stages,
-    )
+    config = chat.config
+    by_chat = config.extractor == "chat"
+    round_ = chat.round(1, "final" if by_chat else "text", config.extract_tokens, english=english)
+    answer = chat.final_answer(chat.opening() if by_chat else (), [round_])
+    return parse_entities(answer.output, english, config.tags)
 
 
 def parse_entities(answer: str, english: str, tags: Sequence[str]) -> tuple[EnglishEntity, ...]:
     """The entities that `answer` names, with their place in `english`.
 
-    The tag is what stands before the first comma, the words run to the bracket that balances the opening one:
-    `(ORG, Acme, Inc.)` is "Acme, Inc.", `(PER, J. (Jack) Smith)` is "J. (Jack) Smith". The n-th mention of the same
-    words gets their n-th place in the sentence; a mention without a place of its own is REPEATED.
+    The tag is what stands before the first comma, the mention runs to the bracket that balances the opening one:
+    `(ORG, Acme, Inc.)` is "Acme, Inc.", `(PER, J. (Jack) Smith)` is "J. (Jack) Smith". The n-th time
+    a mention is named it gets its n-th place in the sentence; without a place of its own it is REPEATED.
     """
     entities: list[EnglishEntity] = []
     places: dict[str, int] = {}
     for body in _bracketed(answer):
         tag, comma, rest = body.partition(",")
-        words, tag = rest.strip(), tag.strip().upper()
-        if not comma or not words:
-            entities.append(EnglishEntity(len(entities), body.strip(), tag, fault=Outcome.PARSE_ERROR))
+        mention, tag = rest.strip(), tag.strip().upper()
+        if not comma or not mention:
+            entities.append(EnglishEntity(len(entities), body.strip(), tag, unusable=Outcome.PARSE_ERROR))
         elif tag not in tags:
-            entities.append(EnglishEntity(len(entities), words, tag, fault=Outcome.UNKNOWN_TAG))
-        elif not _is_name(words):
-            entities.append(EnglishEntity(len(entities), words, tag, fault=Outcome.NOT_A_NAME))
-        elif (start := _find_words(english, words, places.get(words, 0))) >= 0:
-            places[words] = start + len(words)
-            entities.append(EnglishEntity(len(entities), words, tag, Span(start, start + len(words))))
+            entities.append(EnglishEntity(len(entities), mention, tag, unusable=Outcome.UNKNOWN_TAG))
+        elif not _is_name(mention):
+            entities.append(EnglishEntity(len(entities), mention, tag, unusable=Outcome.NOT_A_NAME))
+        elif (start := _find(english, mention, places.get(mention, 0))) >= 0:
+            places[mention] = start + len(mention)
+            entities.append(EnglishEntity(len(entities), mention, tag, Span(start, start + len(mention))))
         else:
-            fault = Outcome.REPEATED if words in places else Outcome.NOT_IN_TRANSLATION
-            entities.append(EnglishEntity(len(entities), words, tag, fault=fault))
+            why = Outcome.REPEATED if mention in places else Outcome.NOT_IN_TRANSLATION
+            entities.append(EnglishEntity(len(entities), mention, tag, unusable=why))
     return tuple(entities)
 
 
@@ -71,10 +56,10 @@ _PRONOUNS = frozenset(
 )
 
 
-def _is_name(words: str) -> bool:
-    """Whether `words` can be a name in English: it has letters, and a capital if its alphabet has any."""
-    lettered = any(char.isalpha() for char in words)
-    return lettered and words not in _PRONOUNS and (words.lower() != words or words.upper() == words)
+def _is_name(mention: str) -> bool:
+    """Whether `mention` can be a name in English: it has letters, and a capital if its alphabet has any."""
+    lettered = any(char.isalpha() for char in mention)
+    return lettered and mention not in _PRONOUNS and (mention.lower() != mention or mention.upper() == mention)
 
 
 def _bracketed(answer: str) -> Iterator[str]:
@@ -92,25 +77,25 @@ def _bracketed(answer: str) -> Iterator[str]:
 _CUT = re.compile(r"\n|\(\s*[A-Za-z]+\s*,")
 
 
-def _closing(answer: str, opening: int) -> int:
-    """Where the bracket opened at `opening` is closed; -1 when it never is."""
+def _closing(answer: str, start: int) -> int:
+    """Where the bracket opened at `start` is closed; -1 when it never is."""
     depth = 0
-    for at in range(opening, len(answer)):
+    for at in range(start, len(answer)):
         depth += (answer[at] == "(") - (answer[at] == ")")
         if depth == 0:
             return at
     return -1
 
 
-def _find_words(english: str, words: str, begin: int) -> int:
-    """Where `words` stand from `begin` on, as whole words if they do anywhere; -1 when they do not stand there.
+def _find(english: str, mention: str, begin: int) -> int:
+    """Where `mention` is found from `begin` on, as whole words if it is anywhere; -1 when it is not found.
 
     A part of a word counts for a first mention only: "Iran" named twice is not found again in "Iranian".
     """
-    first = at = english.find(words, begin)
+    first = at = english.find(mention, begin)
     while at >= 0:
-        end = at + len(words)
+        end = at + len(mention)
         if not (at and english[at - 1].isalnum()) and not (end < len(english) and english[end].isalnum()):
             return at
-        at = english.find(words, at + 1)
+        at = english.find(mention, at + 1)
     return -1 if begin else first

@@ -6,18 +6,16 @@ Knows prompts and answers; knows no model, queue or database.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from eat_worker.method.chat import Chat
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.constraint import list_of
-from eat_worker.method.document import RoundOutput, Stage
+from eat_worker.method.document import Document
 from eat_worker.method.languages import LANGUAGES, language
-from eat_worker.method.prompts import ROUND_NAMES, PromptSet
-from eat_worker.method.rounds import Ask, Constraint, EnglishConstraint, Limits, Round, Said, converse
-
-WHOLE_SENTENCE = -1  # the `entity` of a round that is not about one entity
-SHORTEST = 2  # characters; a shorter sentence is not sent to the model
+from eat_worker.method.prompts import ROUND_NAMES
+from eat_worker.method.rounds import Constraint, EnglishConstraint
 
 _BULLET = re.compile(r"(?:[-*•]|\d+[.)])\s+")
 _TAGGED = re.compile(r"\(\s*([A-Za-z]+)\s*\)[\s.;]*$")
@@ -33,69 +31,39 @@ _LABEL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One line of the thinking round: words of the text, their English name, and the tag if one was given."""
+    """One line of the thinking round: a mention in the text, its English name, and the tag if one was given."""
 
-    words: str
+    mention: str
     english: str
     tag: str | None
 
 
-def translate(
-    text: str, lang: str, *, config: MethodConfig, prompts: PromptSet, session: str, ask: Ask, said: Said
-) -> Iterator[RoundOutput]:
-    """The rounds of the forward translation, as they arrive; `translation_of` the last is the English sentence."""
-    spoken = language(lang)
-    constraint: dict[str, Constraint] = {}
-    if config.forward == "bound":
-        constraint = dict.fromkeys(("translate", "revise", "final", "only"), EnglishConstraint())
-        if prompts.lists_names:
-            constraint["think"] = list_of(text, config.tags, characters=spoken.by_characters)
-    variables = {"language": spoken.name, "text": text}
-    chat = _Chat(Stage.FORWARD, variables, config, prompts, session)
-    return _translate(chat, constraint, ask, said)
+def translate(document: Document, chat: Chat) -> str:
+    """The English sentence: the forward translation's final answer."""
+    spoken = language(document.lang)
+    constraints: dict[str, Constraint] = {}
+    if chat.config.forward == "bound":
+        constraints = dict.fromkeys(("translate", "revise", "final", "only"), EnglishConstraint())
+        if chat.prompts.lists_names:
+            constraints["think"] = list_of(document.text, chat.config.tags, characters=spoken.by_characters)
+    return _translated(chat, constraints, language=spoken.name, text=document.text)
 
 
-def back_translate(
-    english: str, lang: str, *, config: MethodConfig, prompts: PromptSet, session: str, ask: Ask, said: Said
-) -> Iterator[RoundOutput]:
-    """The rounds that carry the English sentence back into `lang`, for BLEU and L_e only."""
-    variables = {"language": language(lang).name, "english": english}
-    return _translate(_Chat(Stage.BACK_TRANSLATION, variables, config, prompts, session), {}, ask, said)
+def back_translate(english: str, lang: str, chat: Chat) -> str:
+    """The English sentence carried back into `lang`, for BLEU and L_e only."""
+    return _translated(chat, {}, language=language(lang).name, english=english)
 
 
-@dataclass(frozen=True, slots=True)
-class _Chat:
-    """What a translation is about, and how it is asked for."""
-
-    stage: Stage
-    variables: Mapping[str, str]
-    config: MethodConfig
-    prompts: PromptSet
-    session: str
-
-
-def _translate(chat: _Chat, constraint: Mapping[str, Constraint], ask: Ask, said: Said) -> Iterator[RoundOutput]:
-    stage, config = chat.stage, chat.config
-    opening = chat.prompts.opening(stage, language=chat.variables["language"])
+def _translated(chat: Chat, constraints: Mapping[str, Constraint], **variables: str) -> str:
     rounds = [
-        Round(number, chat.prompts.prompt(stage, name, **chat.variables), _limits(name, config), constraint.get(name))
-        for number, name in enumerate(ROUND_NAMES[stage, config.rounds], 1)
+        chat.round(number, name, _tokens(name, chat.config), constraints.get(name), **variables)
+        for number, name in enumerate(ROUND_NAMES[chat.stage, chat.config.rounds], 1)
     ]
-    return converse(
-        opening,
-        rounds,
-        stage=stage,
-        entity=WHOLE_SENTENCE,
-        session=f"{chat.session}/{stage}",
-        ask=ask,
-        said=said,
-        shared=len(opening),
-        adapter=str(stage) in config.adapter_stages,
-    )
+    return translation_of(chat.final_answer(chat.opening(language=variables["language"]), rounds).output)
 
 
-def _limits(name: str, config: MethodConfig) -> Limits:
-    return Limits(config.think_tokens if name in ("think", "check") else config.translate_tokens)
+def _tokens(name: str, config: MethodConfig) -> int:
+    return config.think_tokens if name in ("think", "check") else config.translate_tokens
 
 
 def translation_of(final: str) -> str:
@@ -112,14 +80,14 @@ def listed_names(thought: str) -> list[Listed]:
     """The names that the thinking round paired, one per line as `words = English name (TAG)`; other lines are prose."""
     names = []
     for line in thought.split("\n"):
-        words, equals, english = line.strip().partition("=")
-        bullet = _BULLET.match(words)
+        mention, equals, english = line.strip().partition("=")
+        bullet = _BULLET.match(mention)
         # "1. FC Köln = 1. FC Köln" is a name with a number, "1. Köln = Cologne" a numbered line.
         if bullet and not english.strip().startswith(bullet.group().strip()):
-            words = words[bullet.end() :]
+            mention = mention[bullet.end() :]
         tag = _TAGGED.search(english)
         name = english[: tag.start()] if tag else english.rstrip(" .;")
-        pair = words.strip(_QUOTES), name.strip(_QUOTES)
+        pair = mention.strip(_QUOTES), name.strip(_QUOTES)
         if equals and all(pair):
             names.append(Listed(*pair, tag[1].upper() if tag else None))
     return names

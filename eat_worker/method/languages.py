@@ -156,11 +156,6 @@ _MISTAKEN = {
 }  # fmt: skip
 
 
-def is_language(code: str) -> bool:
-    """Whether `code` is in the table; codes are lower case, without region or script."""
-    return code in LANGUAGES
-
-
 def language(code: str) -> Language:
     """The language of `code`. Raises ConfigurationError naming the nearest known codes."""
     known = LANGUAGES.get(code)

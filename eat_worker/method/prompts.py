@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from eat_worker.method.document import Stage
 from eat_worker.method.rounds import Message, Prompt
@@ -30,6 +31,16 @@ ROUND_NAMES |= {
 }
 
 
+class StoredTemplate(NamedTuple):
+    """A template as it is stored beside the rounds that name its `id`, the SHA-256 of its text."""
+
+    id: str
+    stage: str
+    round: int
+    template: str
+    prompt_set: str
+
+
 @dataclass(frozen=True, slots=True)
 class PromptSet:
     """Templates of all rounds by (stage, round name), and the messages every chat of a stage begins with."""
@@ -43,9 +54,9 @@ class PromptSet:
     @property
     def id(self) -> str:
         """SHA-256 over everything the set says: part of a run's fingerprint."""
-        said = [str(self.version), *(f"{role}{text}" for pairs in self.openings.values() for role, text in pairs)]
-        said += [f"{stage}/{name}/{text}" for (stage, name), text in sorted(self.templates.items())]
-        return hashlib.sha256("\0".join(said).encode()).hexdigest()
+        parts = [str(self.version), *(f"{role}{text}" for pairs in self.openings.values() for role, text in pairs)]
+        parts += [f"{stage}/{name}/{text}" for (stage, name), text in sorted(self.templates.items())]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def opening(self, stage: Stage, **variables: str) -> tuple[Message, ...]:
         """The messages a chat of this stage begins with, the same for every sentence of a language."""
@@ -56,9 +67,18 @@ class PromptSet:
         template = self.templates[stage, name]
         return Prompt(_id(template), template, variables)
 
-    def listed(self) -> list[tuple[str, str, str, str]]:
-        """(id, stage, round name, template) of every prompt, for storage."""
-        return [(_id(text), str(stage), name, text) for (stage, name), text in self.templates.items()]
+    def listed(self, rounds: int) -> list[StoredTemplate]:
+        """Every template of the set, numbered as a run of so many rounds asks them."""
+        numbers = {
+            (stage, name): number
+            for (stage, count), names in ROUND_NAMES.items()
+            if count == rounds
+            for number, name in enumerate(names, start=1)
+        }
+        return [
+            StoredTemplate(_id(text), str(stage), numbers.get((stage, name), 1), text, self.name)
+            for (stage, name), text in self.templates.items()
+        ]
 
 
 @cache

@@ -1,16 +1,14 @@
-"""Multi-round chat: what is asked of a model and what comes back.
+"""The values of a multi-round chat: what is asked of a model and what comes back.
 
-`converse` asks the rounds of one chat that have no recorded output yet and yields each output as it arrives.
-Knows prompts and outputs; knows no model, queue or database: `ask` may be anything that answers a Request.
+Knows prompts and answers; knows no model, queue or database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from eat_worker.method.document import RoundOutput, Stage
-from eat_worker.method.flags import alignment_flags, flags_of, translation_flags
+from eat_worker.method.document import Stage
 
 REFUSAL = "NONE"  # the answer where no words of the text are meant
 
@@ -130,74 +128,3 @@ class Round:
     prompt: Prompt
     limits: Limits
     constraint: Constraint | None = None
-
-
-Said = Mapping[tuple[str, int, int], RoundOutput]
-"""Outputs already recorded, by (stage, entity, round)."""
-
-
-def said_by_key(outputs: Sequence[RoundOutput]) -> dict[tuple[str, int, int], RoundOutput]:
-    """The recorded outputs under their natural key."""
-    return {(str(output.stage), output.entity, output.round): output for output in outputs}
-
-
-def converse(
-    opening: Sequence[Message],
-    rounds: Sequence[Round],
-    *,
-    stage: Stage,
-    entity: int,
-    session: str,
-    ask: Ask,
-    said: Said,
-    shared: int,
-    adapter: bool = False,
-    last: bool = True,
-) -> Iterator[RoundOutput]:
-    """Each round's output in order; a round already in `said` is taken from there and not asked again (eqs. 1-3, 5-7).
-
-    `opening` holds the messages before the first round. The chat's history grows by prompt and answer of every round.
-    """
-    messages = list(opening)
-    for position, round_ in enumerate(rounds):
-        messages.append(Message("user", round_.prompt.text()))
-        output = said.get((str(stage), entity, round_.number))
-        if output is None:
-            request = Request(
-                session=session,
-                stage=stage,
-                messages=tuple(messages),
-                variables=round_.prompt.variables,
-                limits=round_.limits,
-                constraint=round_.constraint,
-                shared=shared,
-                adapter=adapter,
-                last=last and position == len(rounds) - 1,
-            )
-            output = _recorded(round_, stage, entity, ask(request), final=position == len(rounds) - 1)
-        yield output
-        messages.append(Message("assistant", output.output))
-
-
-def _recorded(round_: Round, stage: Stage, entity: int, result: RoundResult, *, final: bool) -> RoundOutput:
-    remarks = [*result.flags, *flags_of(result.text)]
-    if final and stage == Stage.FORWARD:
-        remarks += translation_flags(result.text)
-    elif final and stage == Stage.BACKWARD and result.text.strip(" .") != REFUSAL:
-        remarks += alignment_flags(result.text, round_.prompt.variables["text"])
-    return RoundOutput(
-        stage=stage,
-        entity=entity,
-        round=round_.number,
-        prompt_id=round_.prompt.id,
-        variables=round_.prompt.variables,
-        output=result.text,
-        prompt_tokens=result.prompt_tokens,
-        cached_tokens=result.cached_tokens,
-        generated_tokens=result.generated_tokens,
-        seconds=result.seconds,
-        finish_reason=result.finish_reason,
-        batch_size=result.batch_size,
-        logprob=result.logprob,
-        flags=tuple(dict.fromkeys(remarks)),
-    )

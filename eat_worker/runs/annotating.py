@@ -1,10 +1,11 @@
-"""A file annotated without queue and database: records out in the order in which they came in.
+"""Documents annotated without queue and database, one by one or a whole file. Nothing is stored.
 
-Several documents are in the engine at once, as many as a worker would have in hand. Nothing is stored.
+`annotate` and `open_engine` are the library's face (docs/library.md); `eat annotate` uses the same functions.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -12,22 +13,45 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from eat_worker.corpora.reading import Format, read_documents
 from eat_worker.corpora.records import Rejected
 from eat_worker.corpora.tagmaps import chosen_tag_map
 from eat_worker.errors import ConfigurationError, EatError
-from eat_worker.jobs.document.stages import open_tools
+from eat_worker.jobs.document.stages import Tools, open_tools
 from eat_worker.method.annotate import Annotation
 from eat_worker.method.annotate import annotate as annotate_document
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.document import Document
-from eat_worker.method.rounds import Ask
+from eat_worker.method.identity import content_hash
 from eat_worker.runs.records import Record, entities_and_ledger
-from eat_worker.settings import Settings
+from eat_worker.settings import Settings, load_settings
 
 
-def annotate(
+def open_engine(**settings: Any) -> Tools:
+    """A loaded engine, by the settings that commands take: `open_engine(engine="scripted", slots=2)`.
+
+    What is not given comes from EAT_ variables, eat.toml in the current folder and the defaults, as for commands.
+    Close it to give its memory back. Raises ConfigurationError, ModelMissing or EngineUnavailable.
+    """
+    return open_tools(load_settings(settings, directory=Path.cwd(), environ=os.environ))
+
+
+def annotate(document: Document, engine: Tools, config: MethodConfig | None = None, *, session: str = "") -> Annotation:
+    """The entities of one document, with everything on the way there. May be called from many threads.
+
+    `config` says what the method does; by default, what commands do without options. `session` names the document
+    towards the engine; it need not be given unless equal documents are annotated at the same time.
+
+    Raises ConfigurationError when the engine cannot do what `config` asks or the language is not known, TooLong, and
+    other errors of `eat_worker.errors` that the engine raises.
+    """
+    config = config or MethodConfig()
+    return annotate_document(document, engine.ask_for(config), config, session=session or content_hash(document))
+
+
+def annotate_file(
     settings: Settings,
     path: Path,
     *,
@@ -39,7 +63,7 @@ def annotate(
     strict_bio: bool = False,
     with_rounds: bool = False,
 ) -> Iterator[Record]:
-    """The records of a file with their entities. One that fails or was refused has `error` and stops nothing.
+    """The records of a file, in its order, with their entities. One that fails has `error` and stops nothing.
 
     `error` has code and message; `seconds` is time in the engine, `wall_seconds` from beginning to end. `with_rounds`
     adds every round: prompt id, variables, answer and cost. `tag_map` and `strict_bio` as in `submit`.
@@ -57,12 +81,12 @@ def annotate(
         tools = open_tools(settings)
         stack.callback(tools.close)
         config, at_once = settings.method_config, settings.documents_at_once
-        ask = tools.ask_for(config)
+        tools.ask_for(config)  # what this engine cannot do is refused before the first document
         pool = stack.enter_context(ThreadPoolExecutor(at_once, thread_name_prefix="annotate"))
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
         waiting: deque[Future[Record]] = deque()
         for number, item in enumerate(reading):
-            waiting.append(pool.submit(_record, item, ask, config, f"annotate-{number}"))
+            waiting.append(pool.submit(_record, item, tools, config, f"annotate-{number}"))
             if len(waiting) >= 2 * at_once:
                 yield _kept(waiting.popleft().result(), with_rounds=with_rounds)
         while waiting:
@@ -73,13 +97,13 @@ def _kept(record: Record, *, with_rounds: bool) -> Record:
     return record if with_rounds else {name: value for name, value in record.items() if name != "rounds"}
 
 
-def _record(item: Document | Rejected, ask: Ask, config: MethodConfig, session: str) -> Record:
+def _record(item: Document | Rejected, tools: Tools, config: MethodConfig, session: str) -> Record:
     if isinstance(item, Rejected):
         return {"error": {"code": item.code, "message": f"{item.where}: {item.message}"}}
     known = {"id": item.ext_id, "text": item.text, "lang": item.lang, "dataset": item.dataset}
     began = time.monotonic()
     try:
-        found = annotate_document(item, ask, config, session=session)
+        found = annotate(item, tools, config, session=session)
     except EatError as error:
         if error.retryable or isinstance(error, ConfigurationError):
             raise

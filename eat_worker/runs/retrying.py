@@ -13,9 +13,9 @@ from typing import Any
 from eat_worker.errors import ConfigurationError
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.document import Document
+from eat_worker.method.prompts import prompt_set
 from eat_worker.models.fingerprint import fingerprint
 from eat_worker.runs.opening import open_existing
-from eat_worker.runs.submitting import prompts_of
 from eat_worker.setting_types import KINDS, convert
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store
@@ -94,7 +94,7 @@ def _derived(store: Store, old: Run, spec: RunSpec, found: Iterator[Document]) -
     if first is None:
         return Retried(spec.name, old.spec.name, 0)
     run = store.add_run(spec)
-    store.add_prompts(prompts_of(spec.config))
+    store.add_prompts(prompt_set(spec.config.prompts).listed(spec.config.rounds))
     added = store.add_documents(run.id, chain([first], found))
     if added.new:
         store.add_event("derived", run.id, of=old.spec.name, documents=added.new)

@@ -18,9 +18,8 @@ from eat_worker.corpora.records import Rejected
 from eat_worker.corpora.tagmaps import TagMap, chosen_tag_map
 from eat_worker.engines.identity import engine_identity
 from eat_worker.errors import ConfigurationError, CorpusError
-from eat_worker.method.config import MethodConfig
 from eat_worker.method.document import Document
-from eat_worker.method.prompts import ROUND_NAMES, prompt_set
+from eat_worker.method.prompts import prompt_set
 from eat_worker.models.fingerprint import fingerprint
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store, open_store
@@ -111,7 +110,7 @@ def _stored(store: Store, spec: RunSpec, accepted: Iterator[Document], priority:
     run = store.add_run(spec)
     if priority is not None:
         store.set_priority(run.id, priority)
-    store.add_prompts(prompts_of(spec.config))
+    store.add_prompts(prompt_set(spec.config.prompts).listed(spec.config.rounds))
     added = store.add_documents(run.id, chain([first], accepted))
     return added, store.count_unfinished([run.id])
 
@@ -147,20 +146,6 @@ def run_spec(
         model=identity.detail,
         queues=identity.queues,
     )
-
-
-def prompts_of(config: MethodConfig) -> list[tuple[str, str, int, str, str]]:
-    """The prompt templates a run may use: (id, stage, round, template, prompt set), for storage beside its rounds."""
-    used = prompt_set(config.prompts)
-    numbers = {
-        (str(stage), name): number
-        for (stage, rounds), names in ROUND_NAMES.items()
-        if rounds == config.rounds
-        for number, name in enumerate(names, start=1)
-    }
-    return [
-        (id_, stage, numbers.get((stage, name), 1), template, used.name) for id_, stage, name, template in used.listed()
-    ]
 
 
 def _stem(path: Path) -> str:

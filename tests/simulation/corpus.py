@@ -10,7 +10,7 @@ from pathlib import Path
 
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.document import Document, GoldEntity
-from eat_worker.runs.submitting import prompts_of
+from eat_worker.method.prompts import prompt_set
 from eat_worker.storage.store import Store
 from eat_worker.storage.values import Run, RunSpec
 
@@ -56,7 +56,7 @@ def submit(store: Store, kind: str, sizes: tuple[int, ...], *, two_queues: bool)
     """Runs of those sizes; documents are numbered as the database numbers them."""
     config, number, runs = CONFIGS[kind], 1, []
     queues = dict.fromkeys(MODEL_STAGES, CHAT) | ({"extract": EXTRACT} if two_queues else {})
-    store.add_prompts(prompts_of(config))
+    store.add_prompts(prompt_set(config.prompts).listed(config.rounds))
     for name, size in zip(("first", "second"), sizes, strict=False):
         run = store.add_run(RunSpec(name, "de", "test", config, "f" * 64, {"name": "scripted"}, queues))
         store.add_documents(run.id, [document(number + one) for one in range(size)])

@@ -28,7 +28,7 @@ from world import START, Clock, World
 from eat_worker.jobs import worker as product
 from eat_worker.jobs.broker import dispatcher
 from eat_worker.jobs.document import advance, stages
-from eat_worker.method import backward, forward, matching, rounds
+from eat_worker.method import backward, chat, direct, extract, forward, matching
 from eat_worker.retry import Backoff
 from eat_worker.storage import control, engine
 from eat_worker.storage.store import Store
@@ -45,11 +45,13 @@ PERIODS: tuple[tuple[Any, str, Any], ...] = (
 STORY = ("SELECT * FROM history", "SELECT * FROM written", "SELECT * FROM attempts", "SELECT * FROM events")
 # Asked about the same few sentences in every world; what they say does not depend on anything else.
 PURE: tuple[tuple[Any, str], ...] = (
-    *((rounds, name) for name in ("flags_of", "translation_flags", "alignment_flags")),
+    *((chat, name) for name in ("flags_of", "translation_flags", "alignment_flags")),
     (matching, "match"),
     *((backward, name) for name in ("match", "span_of")),
     (forward, "list_of"),
-    *((stages, name) for name in ("parse_entities", "placed_entities", "score")),
+    (extract, "parse_entities"),
+    (direct, "projected_entities"),
+    (stages, "score"),
 )
 UNFINISHED = "SELECT count(*) FROM documents WHERE status IN ('queued', 'running')"
 OPEN = "SELECT count(*) FROM runs WHERE state NOT IN ('complete', 'cancelled')"

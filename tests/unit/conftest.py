@@ -87,8 +87,7 @@ def finished(settings: Settings) -> Settings:
     )
     with open_store(settings.database, create=True) as store:
         run = store.add_run(spec)
-        templates = prompt_set(config.prompts).listed()
-        store.add_prompts([(id_, stage, 1, template, config.prompts) for id_, stage, _, template in templates])
+        store.add_prompts(prompt_set(config.prompts).listed(config.rounds))
         store.add_documents(run.id, [KOREAN, ARABIC, FAILING, WAITING])
         _work_through(store, config)
     return settings

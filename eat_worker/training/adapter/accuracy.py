@@ -14,12 +14,12 @@ from dataclasses import replace
 from typing import Any
 
 from eat_worker.method.backward import align
+from eat_worker.method.chat import Chat
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.constraint import places_of, units_of
-from eat_worker.method.document import Alignment, Document, EnglishEntity, Span
+from eat_worker.method.document import Alignment, Document, EnglishEntity, Span, Stage
 from eat_worker.method.languages import language
 from eat_worker.method.phrases import trimmed
-from eat_worker.method.prompts import prompt_set
 from eat_worker.method.rounds import Ask, Request, RoundResult
 from eat_worker.training.eacl.chats import is_asked
 from eat_worker.training.eacl.pairs import EaclPair
@@ -90,18 +90,8 @@ def _request(pair: EaclPair, config: MethodConfig) -> Request:
 
 def _aligned(pair: EaclPair, config: MethodConfig, ask: Ask) -> Alignment:
     entity = EnglishEntity(0, pair.english, config.tags[0], Span(0, len(pair.english)))
-    ledger = align(
-        Document(pair.text, pair.lang),
-        [entity],
-        "",
-        config=config,
-        prompts=prompt_set(config.prompts),
-        session=f"{pair.page}/{pair.english}",
-        ask=ask,
-        said={},
-        record=lambda _: None,
-    )
-    return ledger[0]
+    chat = Chat(Stage.BACKWARD, config, ask, f"{pair.page}/{pair.english}")
+    return align(Document(pair.text, pair.lang), [entity], "", chat)[0]
 
 
 def _judged(pairs: Sequence[EaclPair], alignments: Sequence[Alignment]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eat_worker.corpora.bio import read_bio
-from eat_worker.corpora.iob import TokenSpan, spans_of, tags_of
+from eat_worker.corpora.iob import TokenSpan, spans_of
 from eat_worker.corpora.jsonl import Defaults, read_jsonl
 from eat_worker.corpora.layouts import Row
 from eat_worker.corpora.opening import Lines
@@ -115,6 +115,14 @@ def token_spans(draw: st.DrawFn) -> tuple[list[TokenSpan], int]:
         position = first + draw(st.integers(1, 4))
         spans.append(TokenSpan(first, position, draw(st.sampled_from(["PER", "LOC", "ORG", "A-B", "人"]))))
     return spans, position + draw(st.integers(0, 3))
+
+
+def tags_of(spans: list[TokenSpan], tokens: int) -> list[str]:
+    """IOB2 tags for a sentence of that many tokens."""
+    tags = ["O"] * tokens
+    for first, last, kind in spans:
+        tags[first:last] = [f"B-{kind}", *[f"I-{kind}"] * (last - first - 1)]
+    return tags
 
 
 @given(token_spans())

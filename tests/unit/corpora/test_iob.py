@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from eat_worker.corpora.iob import TokenSpan, spans_of, split_tag, tags_of
+from eat_worker.corpora.iob import TokenSpan, spans_of, split_tag
 from eat_worker.corpora.records import RecordError
 
 
@@ -29,8 +29,3 @@ def test_refuses_what_is_no_tag(tag: str) -> None:
     with pytest.raises(RecordError, match="is not O, B-TYPE or I-TYPE") as caught:
         split_tag(tag)
     assert caught.value.code == "E_TAG"
-
-
-def test_writes_tags() -> None:
-    spans = [TokenSpan(1, 2, "LOC"), TokenSpan(2, 5, "PER")]
-    assert tags_of(spans, 6) == ["O", "B-LOC", "B-PER", "I-PER", "I-PER", "O"]

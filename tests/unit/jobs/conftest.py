@@ -15,8 +15,8 @@ from eat_worker.jobs.document.leases import HeldLeases
 from eat_worker.jobs.document.stages import Tools
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.document import Document, GoldEntity
+from eat_worker.method.prompts import prompt_set
 from eat_worker.method.rounds import Request, RoundResult
-from eat_worker.runs.submitting import prompts_of
 from eat_worker.storage.store import Store, open_store
 from eat_worker.storage.values import Run, RunSpec
 
@@ -56,7 +56,7 @@ class Desk:
         settings = MethodConfig(**config)
         queues = dict.fromkeys(MODEL_STAGES, queue)
         run = self.store.add_run(RunSpec(name, "de", "test", settings, "f" * 64, {"name": "rules"}, queues))
-        self.store.add_prompts(prompts_of(settings))
+        self.store.add_prompts(prompt_set(settings.prompts).listed(settings.rounds))
         gold = (GoldEntity(0, 5, "LOC"),)
         new = (Document(f"Seoul liegt am Fluss {number}", "de", gold=gold) for number in range(documents))
         self.store.add_documents(run.id, new)

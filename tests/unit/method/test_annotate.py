@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from eat_worker.method.annotate import annotate, thought_of
+from eat_worker.method.annotate import annotate
 from eat_worker.method.config import MethodConfig
-from eat_worker.method.document import Document, Outcome, RoundOutput, Span, Stage
-from eat_worker.method.rounds import said_by_key
+from eat_worker.method.document import Document, Outcome, Span, Stage
 
 TEXT = Document("김민지는 서울에 갔다", "ko")
 ANSWERS = {
@@ -25,7 +23,7 @@ def test_the_whole_method_on_one_sentence(table: Callable[..., Any]) -> None:
     found = annotate(TEXT, ask, MethodConfig(), session="7")
     assert ask.is_spent
     assert found.english == "Kim Min-ji went to Seoul."
-    assert [(one.words, one.tag) for one in found.english_entities] == [
+    assert [(one.mention, one.tag) for one in found.english_entities] == [
         ("Kim Min-ji", "PER"),
         ("Seoul", "LOC"),
         ("Busan", "LOC"),
@@ -52,7 +50,7 @@ def test_the_whole_method_on_one_sentence(table: Callable[..., Any]) -> None:
 def test_a_name_said_too_often_stands_in_the_ledger_and_is_not_asked_about(table: Callable[..., Any]) -> None:
     ask = table({**ANSWERS, Stage.EXTRACT: ["(LOC, Seoul) (LOC, Seoul)"], Stage.BACKWARD: []})
     found = annotate(TEXT, ask, MethodConfig(), session="7")
-    assert [(line.english.words, line.outcome, line.span) for line in found.alignments] == [
+    assert [(line.english.mention, line.outcome, line.span) for line in found.alignments] == [
         ("Seoul", Outcome.EXACT, Span(5, 7)),
         ("Seoul", Outcome.REPEATED, None),
     ]
@@ -80,18 +78,10 @@ def test_a_sentence_of_one_character_is_not_sent_to_the_model(
 ) -> None:
     found = annotate(Document(text, "ko"), table({}), MethodConfig(method=method), session="7")
     assert found.skipped == "skipped_short"
-    assert (found.rounds, found.alignments) == ([], ())
+    assert (found.rounds, found.alignments) == ((), ())
 
 
 def test_what_is_recorded_is_not_asked_again(table: Callable[..., Any]) -> None:
     whole = annotate(TEXT, table(ANSWERS), MethodConfig(), session="7")
-    again = annotate(TEXT, table({}), MethodConfig(), session="7", said=said_by_key(whole.rounds))
+    again = annotate(TEXT, table({}), MethodConfig(), session="7", recorded=whole.rounds)
     assert again == whole
-
-
-def test_the_thought_is_the_first_of_several_forward_rounds() -> None:
-    thought = RoundOutput(Stage.FORWARD, -1, 1, "", {}, "a thought")
-    others = [replace(thought, stage=Stage.BACKWARD, output="x"), replace(thought, round=2, output="x")]
-    assert thought_of([*others, thought], MethodConfig()) == "a thought"
-    assert thought_of(others, MethodConfig()) == ""
-    assert thought_of([thought], MethodConfig(rounds=1)) == ""

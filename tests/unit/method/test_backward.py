@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eat_worker.method.backward import align
+from eat_worker.method.chat import Chat, Recorded, by_key
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.document import (
     ALIGNED,
@@ -21,7 +22,7 @@ from eat_worker.method.document import (
     Stage,
 )
 from eat_worker.method.prompts import RESTATED
-from eat_worker.method.rounds import Ask, Request, RoundResult, Said, SpanConstraint, said_by_key
+from eat_worker.method.rounds import Ask, Request, RoundResult, SpanConstraint
 
 KOREAN = Document("김민지는 서울에서 한국은행에 갔다", "ko")
 GERMAN = Document("In Polen fließt der Po nicht, der Po fließt in Italien.", "de")
@@ -38,24 +39,15 @@ def aligned(
     ask: Ask,
     thought: str = "",
     *,
-    said: Said | None = None,
+    recorded: Recorded | None = None,
     record: Callable[[RoundOutput], None] = lambda output: None,
     **config: Any,
 ) -> tuple[Alignment, ...]:
-    return align(
-        document,
-        entities,
-        thought,
-        config=MethodConfig(**config),
-        prompts=RESTATED,
-        session="7",
-        ask=ask,
-        said=said or {},
-        record=record,
-    )
+    chat = Chat(Stage.BACKWARD, MethodConfig(**config), ask, "7", recorded or {}, record)
+    return align(document, entities, thought, chat)
 
 
-def told(ledger: Sequence[Alignment], document: Document) -> list[tuple[str, str, str | None]]:
+def shown(ledger: Sequence[Alignment], document: Document) -> list[tuple[str, str, str | None]]:
     """Outcome, what found it, and the words of the text."""
     return [
         (str(line.outcome), line.via, None if line.span is None else document.text[line.span.start : line.span.end])
@@ -71,8 +63,8 @@ def test_nothing_is_asked_where_there_is_nothing_to_align(table: Callable[..., A
 
 def test_the_model_says_which_words_and_how_sure_it_is(table: Callable[..., Any]) -> None:
     # Two tokens of probability 0.9 and 0.4: their geometric mean is 0.6.
-    said = RoundResult("서울", generated_tokens=2, logprob=math.log(0.9 * 0.4))
-    seoul, bank = aligned(KOREAN, names("Seoul", "Bank of Korea"), table({Stage.BACKWARD: [said, "한국은행"]}))
+    answer = RoundResult("서울", generated_tokens=2, logprob=math.log(0.9 * 0.4))
+    seoul, bank = aligned(KOREAN, names("Seoul", "Bank of Korea"), table({Stage.BACKWARD: [answer, "한국은행"]}))
     assert seoul.confidence == pytest.approx(0.6)
     assert seoul == Alignment(
         EnglishEntity(0, "Seoul", "LOC", Span(0, 1)), Outcome.EXACT, Span(5, 7), "constrained", "서울", seoul.confidence
@@ -165,29 +157,29 @@ def test_every_answer_has_its_outcome(
     table: Callable[..., Any], answer: str | RoundResult, outcome: str, words: str | None
 ) -> None:
     ask = table({Stage.BACKWARD: [answer]})
-    assert told(aligned(KOREAN, names("Seoul"), ask), KOREAN) == [(outcome, "constrained", words)]
+    assert shown(aligned(KOREAN, names("Seoul"), ask), KOREAN) == [(outcome, "constrained", words)]
 
 
 def test_most_of_a_sentence_is_too_long_an_answer(table: Callable[..., Any]) -> None:
     ask = table({Stage.BACKWARD: [GERMAN.text[3:]]})
-    assert told(aligned(GERMAN, names("Padus"), ask), GERMAN) == [("too_long", "constrained", None)]
+    assert shown(aligned(GERMAN, names("Padus"), ask), GERMAN) == [("too_long", "constrained", None)]
 
 
 def test_the_word_for_refusal_is_words_where_the_text_has_it(table: Callable[..., Any]) -> None:
     document = Document("서울 NONE 갔다", "ko")
     ask = table({Stage.BACKWARD: ["NONE"]})
-    assert told(aligned(document, names("Nobody"), ask), document) == [("exact", "constrained", "NONE")]
+    assert shown(aligned(document, names("Nobody"), ask), document) == [("exact", "constrained", "NONE")]
 
 
 def test_punctuation_alone_is_an_empty_answer(table: Callable[..., Any]) -> None:
     document = Document("서울 (「」) 갔다", "ko")
     ask = table({Stage.BACKWARD: ["「」"]})
-    assert told(aligned(document, names("x"), ask), document) == [("empty", "constrained", None)]
+    assert shown(aligned(document, names("x"), ask), document) == [("empty", "constrained", None)]
 
 
 def test_english_words_that_stand_in_the_text_are_copied_without_a_question(table: Callable[..., Any]) -> None:
     document = Document("Ann wohnt in BERLIN", "de")
-    assert told(aligned(document, names("Berlin", "Ann"), table({})), document) == [
+    assert shown(aligned(document, names("Berlin", "Ann"), table({})), document) == [
         ("normalised", "copy", "BERLIN"),
         ("exact", "copy", "Ann"),
     ]
@@ -196,13 +188,13 @@ def test_english_words_that_stand_in_the_text_are_copied_without_a_question(tabl
 def test_another_form_of_an_english_word_is_not_copied(table: Callable[..., Any]) -> None:
     document = Document("Die Berliner Mauer", "de")
     ask = table({Stage.BACKWARD: ["NONE"]})
-    assert told(aligned(document, names("Berlin"), ask), document) == [("refused", "constrained", None)]
+    assert shown(aligned(document, names("Berlin"), ask), document) == [("refused", "constrained", None)]
 
 
 def test_what_the_thinking_round_listed_is_taken_without_a_question(table: Callable[..., Any]) -> None:
     thought = "김민지 = Kim Min-ji (PER)\n부산 = Seoul (LOC)\n서울 = seoul (LOC)"
     ledger = aligned(KOREAN, names("Kim Min-ji", "Seoul"), table({}), thought)
-    assert told(ledger, KOREAN) == [("exact", "list", "김민지"), ("exact", "list", "서울")]
+    assert shown(ledger, KOREAN) == [("exact", "list", "김민지"), ("exact", "list", "서울")]
     assert ledger[1].answer == "서울"
 
 
@@ -231,7 +223,7 @@ def test_an_entity_with_a_fault_keeps_it_and_is_not_asked_about(table: Callable[
 def test_free_alignment_asks_every_round_in_a_chat_of_its_own(table: Callable[..., Any]) -> None:
     ask = table({Stage.BACKWARD: ["it is 김민지", "yes", "김민지", "it is 서울", "yes", "서울에서는"]})
     ledger = aligned(KOREAN, names("Kim Min-ji", "Seoul"), ask, **FREE, locate_tokens=11, final_tokens=9)
-    assert told(ledger, KOREAN) == [("exact", "free", "김민지"), ("inflected", "free", "서울")]
+    assert shown(ledger, KOREAN) == [("exact", "free", "김민지"), ("inflected", "free", "서울")]
     assert all(request.constraint is None for request in ask.requests)
     assert [request.limits.max_new_tokens for request in ask.requests] == [11, 11, 9, 11, 11, 9]
     assert [len(request.messages) for request in ask.requests] == [2, 4, 6, 2, 4, 6]
@@ -241,14 +233,14 @@ def test_free_alignment_asks_every_round_in_a_chat_of_its_own(table: Callable[..
 def test_english_words_in_the_text_are_asked_about_all_the_same_where_the_paper_does(table: Callable[..., Any]) -> None:
     document = Document("Ann wohnt hier", "de")
     ask = table({Stage.BACKWARD: ["Ann"]})
-    assert told(aligned(document, names("Ann"), ask, **FREE, rounds=1), document) == [("exact", "free", "Ann")]
+    assert shown(aligned(document, names("Ann"), ask, **FREE, rounds=1), document) == [("exact", "free", "Ann")]
 
 
 @pytest.mark.parametrize("rounds", [1, 3, 5])
 def test_free_rounds_may_end_in_a_bound_one(table: Callable[..., Any], rounds: int) -> None:
     ask = table({Stage.BACKWARD: ["hm"] * (rounds - 1) + ["서울"]})
     ledger = aligned(KOREAN, names("Seoul"), ask, alignment="free+constrained", rounds=rounds)
-    assert told(ledger, KOREAN) == [("exact", "constrained", "서울")]
+    assert shown(ledger, KOREAN) == [("exact", "constrained", "서울")]
     assert [request.constraint is not None for request in ask.requests] == [False] * (rounds - 1) + [True]
     assert KOREAN.text in ask.requests[-1].messages[-1].content
 
@@ -269,13 +261,13 @@ def test_every_free_answer_has_its_outcome(
     table: Callable[..., Any], answer: str | RoundResult, outcome: str, words: str | None
 ) -> None:
     ask = table({Stage.BACKWARD: [answer]})
-    assert told(aligned(KOREAN, names("Seoul"), ask, **FREE, rounds=1), KOREAN) == [(outcome, "free", words)]
+    assert shown(aligned(KOREAN, names("Seoul"), ask, **FREE, rounds=1), KOREAN) == [(outcome, "free", words)]
 
 
 def test_a_refusal_is_no_word_of_the_text_that_looks_like_it(table: Callable[..., Any]) -> None:
     document = Document("Die Nonne geht", "de")
     ask = table({Stage.BACKWARD: ["NONE"]})
-    assert told(aligned(document, names("x"), ask, **FREE, rounds=1), document) == [("refused", "free", None)]
+    assert shown(aligned(document, names("x"), ask, **FREE, rounds=1), document) == [("refused", "free", None)]
 
 
 def test_the_official_matcher_gives_the_first_place_twice(table: Callable[..., Any]) -> None:
@@ -308,8 +300,8 @@ def test_an_interrupted_alignment_goes_on_where_it_stopped(table: Callable[..., 
     expected = aligned(KOREAN, entities, first, record=whole.append, alignment=alignment, rounds=1)
     for known in range(4):
         ask = table({Stage.BACKWARD: answers[known:]})
-        said = said_by_key(whole[:known])
-        assert aligned(KOREAN, entities, ask, said=said, alignment=alignment, rounds=1) == expected
+        recorded = by_key(whole[:known])
+        assert aligned(KOREAN, entities, ask, recorded=recorded, alignment=alignment, rounds=1) == expected
         assert ask.requests == first.requests[known:]
 
 
@@ -348,7 +340,7 @@ def test_every_entity_ends_in_exactly_one_line_and_no_two_share_words(
     spans = [line.span for line in ledger if line.span is not None]
     for line in ledger:
         assert (line.span is not None) == (line.outcome in ALIGNED)
-        assert line.english.fault is None or line.outcome is line.english.fault
+        assert line.english.unusable is None or line.outcome is line.english.unusable
         if line.span is not None:
             assert 0 <= line.span.start < line.span.end <= len(GERMAN.text)
             assert GERMAN.text[line.span.start : line.span.end].strip()

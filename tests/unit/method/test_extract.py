@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eat_worker.method.chat import Chat
 from eat_worker.method.config import MethodConfig
-from eat_worker.method.document import TAGS, EnglishEntity, Outcome, Span, Stage
-from eat_worker.method.extract import ask_extractor, parse_entities
+from eat_worker.method.document import TAGS, EnglishEntity, Outcome, RoundOutput, Span, Stage
+from eat_worker.method.extract import extract, parse_entities
 from eat_worker.method.prompts import RESTATED
+from eat_worker.method.rounds import Message
 
 Row = tuple[str, str, tuple[int, int] | None, Outcome | None]
 
@@ -19,14 +21,17 @@ def rows(answer: str, english: str) -> list[Row]:
     found = parse_entities(answer, english, TAGS)
     assert [entity.index for entity in found] == list(range(len(found)))
     return [
-        (one.tag, one.words, None if one.span is None else (one.span.start, one.span.end), one.fault) for one in found
+        (one.tag, one.mention, None if one.span is None else (one.span.start, one.span.end), one.unusable)
+        for one in found
     ]
 
 
 def test_the_extractor_is_asked_once_about_the_english_sentence(table: Callable[..., Any]) -> None:
     ask = table({Stage.EXTRACT: ["(LOC, Oslo)"]})
     config = MethodConfig(extract_tokens=9, adapter_stages=("extract",))
-    outputs = list(ask_extractor("In Oslo.", config=config, prompts=RESTATED, session="7", ask=ask, said={}))
+    outputs: list[RoundOutput] = []
+    found = extract("In Oslo.", Chat(Stage.EXTRACT, config, ask, "7", record=outputs.append))
+    assert found == (EnglishEntity(0, "Oslo", "LOC", Span(3, 7)),)
     assert [(one.stage, one.entity, one.round, one.output) for one in outputs] == [
         (Stage.EXTRACT, -1, 1, "(LOC, Oslo)")
     ]
@@ -40,6 +45,14 @@ def test_the_extractor_is_asked_once_about_the_english_sentence(table: Callable[
     assert request.messages[: request.shared] == RESTATED.opening(Stage.EXTRACT)
     assert len(request.messages) == request.shared + 1
     assert "In Oslo." in request.messages[-1].content
+
+
+@pytest.mark.parametrize("extractor", ["crf", "flan_t5", "token_classification"])
+def test_an_extractor_that_is_no_chat_reads_the_sentence_alone(table: Callable[..., Any], extractor: str) -> None:
+    ask = table({Stage.EXTRACT: ["none"]})
+    assert extract("In Oslo.", Chat(Stage.EXTRACT, MethodConfig(extractor=extractor), ask, "7")) == ()
+    (request,) = ask.requests
+    assert request.messages == (Message("user", "In Oslo."),)
 
 
 @pytest.mark.parametrize(
@@ -124,14 +137,14 @@ def test_places_count_code_points_of_the_translation() -> None:
 def test_any_answer_is_read_and_every_place_holds_the_words(answer: str, english: str) -> None:
     for index, entity in enumerate(parse_entities(answer, english, TAGS)):
         assert entity.index == index
-        assert (entity.span is None) == (entity.fault is not None)
+        assert (entity.span is None) == (entity.unusable is not None)
         if entity.span is not None:
-            assert english[entity.span.start : entity.span.end] == entity.words
-            assert entity.words
+            assert english[entity.span.start : entity.span.end] == entity.mention
+            assert entity.mention
 
 
 def test_a_runaway_answer_costs_no_seconds() -> None:
     first, *others = parse_entities("(PER, Ann " * 400, "Ann", TAGS)
     assert first.span == Span(0, 3)
-    assert [entity.fault for entity in others] == [Outcome.REPEATED] * 399
+    assert [entity.unusable for entity in others] == [Outcome.REPEATED] * 399
     assert len(parse_entities("(" * 2000, "Ann", TAGS)) == 1

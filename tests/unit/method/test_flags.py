@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from eat_worker.method.document import Stage
+from eat_worker.method.chat import Chat
+from eat_worker.method.config import MethodConfig
+from eat_worker.method.document import RoundOutput, Stage
 from eat_worker.method.flags import alignment_flags, flags_of, loop_start, scripts_of, translation_flags
-from eat_worker.method.rounds import Limits, Prompt, Request, Round, RoundResult, converse
+from eat_worker.method.rounds import Limits, Prompt, Request, Round, RoundResult
 
 
 @pytest.mark.parametrize("answer", ["", "  \n", "None"])
@@ -83,34 +85,35 @@ def test_an_alignment_without_letters_is_not_judged() -> None:
     assert alignment_flags("1988", "서울에서") == ()
 
 
-def flags_said(stage: Stage, answers: list[str], text: str) -> list[tuple[str, ...]]:
-    said = iter(answers)
+def flags_recorded(stage: Stage, answers: list[str], text: str) -> list[tuple[str, ...]]:
+    rest = iter(answers)
 
     def ask(request: Request) -> RoundResult:
-        return RoundResult(next(said), flags=("control_tokens",))
+        return RoundResult(next(rest), flags=("control_tokens",))
 
     rounds = [Round(n, Prompt("p", "{text}", {"text": text}), Limits(8)) for n in range(1, len(answers) + 1)]
-    outputs = converse([], rounds, stage=stage, entity=0, session="s", ask=ask, said={}, shared=0)
+    outputs: list[RoundOutput] = []
+    Chat(stage, MethodConfig(), ask, "s", record=outputs.append).final_answer([], rounds, entity=0)
     return [output.flags for output in outputs]
 
 
 def test_only_the_final_round_of_a_translation_must_be_english() -> None:
-    assert flags_said(Stage.FORWARD, ["서울 = Seoul", "서울에서"], "서울에서") == [
+    assert flags_recorded(Stage.FORWARD, ["서울 = Seoul", "서울에서"], "서울에서") == [
         ("control_tokens",),
         ("control_tokens", "untranslated"),
     ]
 
 
 def test_only_the_final_round_of_an_alignment_must_be_in_the_texts_script() -> None:
-    assert flags_said(Stage.BACKWARD, ["Seoul", "Seoul"], "서울에서") == [
+    assert flags_recorded(Stage.BACKWARD, ["Seoul", "Seoul"], "서울에서") == [
         ("control_tokens",),
         ("control_tokens", "wrong_script"),
     ]
 
 
 def test_saying_that_nothing_is_meant_is_in_no_wrong_script() -> None:
-    assert flags_said(Stage.BACKWARD, ["NONE."], "서울에서") == [("control_tokens",)]
+    assert flags_recorded(Stage.BACKWARD, ["NONE."], "서울에서") == [("control_tokens",)]
 
 
 def test_a_back_translation_may_be_in_any_script() -> None:
-    assert flags_said(Stage.BACK_TRANSLATION, ["서울에서"], "") == [("control_tokens",)]
+    assert flags_recorded(Stage.BACK_TRANSLATION, ["서울에서"], "") == [("control_tokens",)]

@@ -1,22 +1,24 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from eat_worker.errors import ConfigurationError
+from eat_worker.method.chat import Chat, by_key
 from eat_worker.method.config import MethodConfig
-from eat_worker.method.document import RoundOutput, Stage
+from eat_worker.method.document import Document, RoundOutput, Stage
 from eat_worker.method.forward import Listed, back_translate, listed_names, translate, translation_of
-from eat_worker.method.prompts import OFFICIAL, RESTATED, PromptSet
-from eat_worker.method.rounds import Ask, Constraint, EnglishConstraint, ListConstraint, said_by_key
+from eat_worker.method.prompts import RESTATED
+from eat_worker.method.rounds import Ask, Constraint, EnglishConstraint, ListConstraint
 
 TEXT = "나는 서울에 갔다"
+KOREAN = Document(TEXT, "ko")
 
 
-def forward(ask: Ask, config: MethodConfig, prompts: PromptSet = RESTATED) -> Iterator[RoundOutput]:
-    return translate(TEXT, "ko", config=config, prompts=prompts, session="7", ask=ask, said={})
+def forward(ask: Ask, config: MethodConfig, document: Document = KOREAN) -> str:
+    return translate(document, Chat(Stage.FORWARD, config, ask, "7"))
 
 
 @pytest.mark.parametrize(("rounds", "limits"), [(1, [128]), (3, [192, 128, 128]), (5, [192, 128, 192, 128, 128])])
@@ -24,9 +26,10 @@ def test_a_translation_takes_as_many_rounds_as_the_run_says(
     table: Callable[..., Any], rounds: int, limits: list[int]
 ) -> None:
     ask = table({Stage.FORWARD: [f"answer {number}" for number in range(1, rounds + 1)]})
-    outputs = list(forward(ask, MethodConfig(rounds=rounds)))
+    outputs: list[RoundOutput] = []
+    chat = Chat(Stage.FORWARD, MethodConfig(rounds=rounds), ask, "7", record=outputs.append)
+    assert translate(KOREAN, chat) == f"answer {rounds}"
     assert [output.round for output in outputs] == list(range(1, rounds + 1))
-    assert outputs[-1].output == f"answer {rounds}"
     assert {(output.stage, output.entity) for output in outputs} == {(Stage.FORWARD, -1)}
     assert [request.limits.max_new_tokens for request in ask.requests] == limits
     assert [request.last for request in ask.requests] == [False] * (rounds - 1) + [True]
@@ -35,7 +38,7 @@ def test_a_translation_takes_as_many_rounds_as_the_run_says(
 
 def test_the_chat_opens_alike_for_every_sentence_and_names_the_language(table: Callable[..., Any]) -> None:
     ask = table({Stage.FORWARD: ["1", "2", "3"]})
-    list(forward(ask, MethodConfig()))
+    forward(ask, MethodConfig())
     opening = RESTATED.opening(Stage.FORWARD, language="Korean")
     for request in ask.requests:
         assert request.messages[: request.shared] == opening
@@ -48,35 +51,37 @@ ENGLISH = EnglishConstraint()
 
 
 @pytest.mark.parametrize(
-    ("config", "prompts", "expected"),
+    ("config", "expected"),
     [
-        (MethodConfig(rounds=1), RESTATED, [ENGLISH]),
-        (MethodConfig(), RESTATED, [NAMES, ENGLISH, ENGLISH]),
+        (MethodConfig(rounds=1), [ENGLISH]),
+        (MethodConfig(), [NAMES, ENGLISH, ENGLISH]),
         # think, translate, check, revise, final: a check is free prose
-        (MethodConfig(rounds=5), RESTATED, [NAMES, ENGLISH, None, ENGLISH, ENGLISH]),
-        (MethodConfig(prompts="official"), OFFICIAL, [None, ENGLISH, ENGLISH]),  # explains, and lists nothing
-        (MethodConfig(forward="free"), RESTATED, [None, None, None]),
-        (MethodConfig(forward="free", rounds=5), OFFICIAL, [None] * 5),
+        (MethodConfig(rounds=5), [NAMES, ENGLISH, None, ENGLISH, ENGLISH]),
+        (MethodConfig(prompts="official"), [None, ENGLISH, ENGLISH]),  # explains, and lists nothing
+        (MethodConfig(forward="free"), [None, None, None]),
+        (MethodConfig(forward="free", rounds=5, prompts="official"), [None] * 5),
     ],
 )
 def test_bound_rounds_list_words_of_the_text_and_translate_into_one_line_of_english(
-    table: Callable[..., Any], config: MethodConfig, prompts: PromptSet, expected: list[Constraint | None]
+    table: Callable[..., Any], config: MethodConfig, expected: list[Constraint | None]
 ) -> None:
     ask = table({Stage.FORWARD: ["x"] * 5})
-    list(forward(ask, config, prompts))
+    forward(ask, config)
     assert [request.constraint for request in ask.requests] == expected
 
 
 def test_words_are_the_units_of_a_language_with_blanks(table: Callable[..., Any]) -> None:
     ask = table({Stage.FORWARD: ["1", "2", "3"]})
-    list(translate("in Köln", "de", config=MethodConfig(), prompts=RESTATED, session="1", ask=ask, said={}))
+    forward(ask, MethodConfig(), Document("in Köln", "de"))
     assert ask.requests[0].constraint.units == ("in", " ", "Köln")
 
 
 def test_a_back_translation_is_a_chat_of_its_own(table: Callable[..., Any]) -> None:
     ask = table({Stage.BACK_TRANSLATION: ["1", "2", "3"]})
     config = MethodConfig(adapter_stages=("back_translation",))
-    outputs = list(back_translate("I went.", "ko", config=config, prompts=RESTATED, session="7", ask=ask, said={}))
+    outputs: list[RoundOutput] = []
+    chat = Chat(Stage.BACK_TRANSLATION, config, ask, "7", record=outputs.append)
+    assert back_translate("I went.", "ko", chat) == "3"
     assert [(output.stage, output.entity, output.round) for output in outputs] == [
         (Stage.BACK_TRANSLATION, -1, 1),
         (Stage.BACK_TRANSLATION, -1, 2),
@@ -90,21 +95,20 @@ def test_a_back_translation_is_a_chat_of_its_own(table: Callable[..., Any]) -> N
 def test_the_adapter_is_on_only_in_its_stages(table: Callable[..., Any]) -> None:
     for stages, expected in ((("backward",), False), (("forward", "backward"), True)):
         ask = table({Stage.FORWARD: ["1"]})
-        list(forward(ask, MethodConfig(rounds=1, adapter_stages=stages)))
+        forward(ask, MethodConfig(rounds=1, adapter_stages=stages))
         assert [request.adapter for request in ask.requests] == [expected]
 
 
-def test_what_was_said_before_is_not_asked_again(table: Callable[..., Any]) -> None:
-    said = said_by_key([RoundOutput(Stage.FORWARD, -1, 1, "", {}, "a thought")])
+def test_recorded_rounds_are_not_asked_again(table: Callable[..., Any]) -> None:
+    recorded = by_key([RoundOutput(Stage.FORWARD, -1, 1, "", {}, "a thought")])
     ask = table({Stage.FORWARD: ["2", "3"]})
-    outputs = list(translate(TEXT, "ko", config=MethodConfig(), prompts=RESTATED, session="7", ask=ask, said=said))
-    assert [output.output for output in outputs] == ["a thought", "2", "3"]
+    assert translate(KOREAN, Chat(Stage.FORWARD, MethodConfig(), ask, "7", recorded)) == "3"
     assert ask.requests[0].messages[-2].content == "a thought"
 
 
 def test_an_unknown_language_is_refused(table: Callable[..., Any]) -> None:
     with pytest.raises(ConfigurationError, match="xx"):
-        list(translate(TEXT, "xx", config=MethodConfig(), prompts=RESTATED, session="7", ask=table({}), said={}))
+        forward(table({}), MethodConfig(), Document(TEXT, "xx"))
 
 
 @pytest.mark.parametrize(

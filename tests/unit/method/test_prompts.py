@@ -102,9 +102,21 @@ def test_a_prompt_is_known_by_the_hash_of_its_template(prompts: PromptSet) -> No
 
 @BOTH
 def test_every_prompt_is_listed_for_storage(prompts: PromptSet) -> None:
-    listed = prompts.listed()
-    assert {(stage, name) for _, stage, name, _ in listed} == {(str(stage), name) for stage, name in prompts.templates}
-    assert all(id_ == hashlib.sha256(template.encode()).hexdigest() for id_, _, _, template in listed)
+    listed = prompts.listed(3)
+    assert [(one.stage, one.template) for one in listed] == [
+        (str(stage), template) for (stage, _), template in prompts.templates.items()
+    ]
+    assert all(one.id == hashlib.sha256(one.template.encode()).hexdigest() for one in listed)
+    assert {one.prompt_set for one in listed} == {prompts.name}
+
+
+@BOTH
+@pytest.mark.parametrize("rounds", [1, 3, 5])
+def test_templates_are_numbered_as_the_run_asks_them(prompts: PromptSet, rounds: int) -> None:
+    numbers = dict(zip(prompts.templates, [one.round for one in prompts.listed(rounds)], strict=True))
+    for stage in (Stage.FORWARD, Stage.BACKWARD, Stage.BACK_TRANSLATION):
+        assert [numbers[stage, name] for name in ROUND_NAMES[stage, rounds]] == list(range(1, rounds + 1))
+    assert numbers[Stage.EXTRACT, "final"] == numbers[Stage.DIRECT, "final"] == 1
 
 
 def test_the_id_of_a_set_changes_with_whatever_it_says() -> None:

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from eat_worker.errors import ConfigurationError, CorpusError, ModelMissing
-from eat_worker.method.config import MethodConfig
 from eat_worker.runs.progress import status
-from eat_worker.runs.submitting import prompts_of, run_spec, submit
+from eat_worker.runs.submitting import run_spec, submit
 from eat_worker.settings import Settings
 from eat_worker.storage.store import open_store
 
@@ -113,15 +112,6 @@ def test_gold_that_has_no_tag_here_is_counted(scripted: Settings, tmp_path: Path
     file.write_text("Oslo\tB-LOC\nEvent\tI-MISC\n\n")
     done = submit(scripted, file, lang="no", format="bio")
     assert (done.new, dict(done.dropped), done.repaired) == (1, {"MISC": 1}, 1)
-
-
-@pytest.mark.parametrize("prompts", ["restated", "official"])
-@pytest.mark.parametrize("rounds", [1, 3, 5])
-def test_every_prompt_of_a_run_is_registered(prompts: str, rounds: int) -> None:
-    listed = prompts_of(MethodConfig(prompts=prompts, rounds=rounds))
-    forward = {number for _, stage, number, _, _ in listed if stage == "forward"}
-    assert set(range(1, rounds + 1)) <= forward
-    assert {set_name for *_, set_name in listed} == {prompts}
 
 
 def test_the_frozen_settings_are_stored(scripted: Settings, corpus: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from eat_worker.method.backward import align
+from eat_worker.method.chat import Chat
 from eat_worker.method.config import MethodConfig
-from eat_worker.method.document import Document, EnglishEntity, Outcome, Span
+from eat_worker.method.document import Document, EnglishEntity, Outcome, Span, Stage
 from eat_worker.method.prompts import OFFICIAL, RESTATED, PromptSet, prompt_set
 from eat_worker.method.rounds import Message, Request, RoundResult
 from eat_worker.training.eacl.chats import TrainingChat, conversations, is_asked, training_chats
@@ -49,17 +50,7 @@ def test_what_is_trained_is_what_is_asked(prompts: str, alignment: str, rounds: 
     names = [chat for chat in chats if chat.final]
     order = ["South Korea", "East Asia"] if names[0].answer == "대한민국" else ["East Asia", "South Korea"]
     oracle = Oracle(chats)
-    ledger = align(
-        Document(text, "ko"),
-        english(*order),
-        "",
-        config=config,
-        prompts=prompt_set(prompts),
-        session="s",
-        ask=oracle,
-        said={},
-        record=lambda _: None,
-    )
+    ledger = align(Document(text, "ko"), english(*order), "", Chat(Stage.BACKWARD, config, oracle, "s"))
     assert oracle.asked == [chat.messages for chat in chats]
     assert {one.outcome for one in ledger} == {Outcome.EXACT}
     assert {text[one.span.start : one.span.end] for one in ledger if one.span} == {"대한민국", "동아시아"}
