@@ -16,15 +16,9 @@ from typing import Any
 from eat_worker.cpus import available_cpus
 from eat_worker.errors import ConfigurationError
 from eat_worker.method.config import MethodConfig
+from eat_worker.redaction import passwords_in, redact_url
 from eat_worker.setting_types import KINDS, convert
-from eat_worker.urls import (
-    check_broker_url,
-    check_database_url,
-    check_endpoint_url,
-    passwords_in,
-    redact_url,
-    split_address,
-)
+from eat_worker.urls import check_broker_url, check_database_url, check_endpoint_url, split_address
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "engine": ("llamacpp", "qwen", "endpoint", "scripted"),

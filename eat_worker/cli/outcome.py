@@ -19,9 +19,8 @@ from pathlib import Path
 import click
 
 from eat_worker.errors import DiskFull, EatError
-from eat_worker.log import Redactor
+from eat_worker.redaction import Redactor, passwords_in
 from eat_worker.setting_types import convert
-from eat_worker.urls import passwords_in
 
 PARTLY = 3
 INTERRUPTED = 130

@@ -23,7 +23,7 @@ from eat_worker.engines.gate import Gate
 from eat_worker.errors import ConfigurationError, EngineError, EngineUnavailable, TooLong
 from eat_worker.method.constraint import gbnf
 from eat_worker.method.rounds import Request, RoundResult
-from eat_worker.urls import HIDDEN, redact_url
+from eat_worker.redaction import Redactor, passwords_in, redact_url
 
 RETRIES = 5
 FIRST_PAUSE = 0.5  # seconds; doubled each time, each pause drawn between 0 and that
@@ -67,7 +67,8 @@ class Endpoint:
             timeout=httpx.Timeout(timeout, connect=10),
             limits=httpx.Limits(max_connections=slots, max_keepalive_connections=slots),
         )
-        self._shown, self._key, self._timeout, self._sleep = redact_url(url), key, timeout, sleep
+        self._shown, self._timeout, self._sleep = redact_url(url), timeout, sleep
+        self._redact = Redactor({key, *passwords_in(url)})
         self._model, self._adapter_model, self._grammar = model, adapter_model, grammar
         self._room = threading.Semaphore(slots)
         self._gate = Gate()
@@ -159,8 +160,7 @@ class Endpoint:
         raise EngineError(f"the model server refused the request: {said}")
 
     def _quoted(self, reply: httpx.Response, words: Sequence[str]) -> str:
-        text = reply.text.replace(self._key, HIDDEN) if self._key else reply.text
-        text = text[:200]
+        text = self._redact(reply.text)[:200]
         return f"{reply.status_code} {'(the reply quotes the prompt)' if _quotes(text, words) else text}"
 
 

@@ -6,13 +6,13 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from eat_worker.errors import EatError
+from eat_worker.redaction import Redactor, redact_url
 from eat_worker.settings import Settings
-from eat_worker.urls import redact_url
 
 ROOM = 2_000_000_000  # bytes: the default model and a small run
 
@@ -44,7 +44,9 @@ def doctor(settings: Settings) -> list[Check]:
         ("CPU", _cpu),
         ("GPU", _gpu),
     )
-    return [_run(name, check, settings) for name, check in checks]
+    redact = Redactor(settings.secrets())
+    found = [_run(name, check, settings) for name, check in checks]
+    return [replace(check, detail=redact(check.detail), fix=redact(check.fix)) for check in found]
 
 
 def _run(name: str, check: Callable[[Settings], Check], settings: Settings) -> Check:
