@@ -20,6 +20,8 @@ _SECRET_NAME = re.compile("|".join(SECRET_NAMES), re.IGNORECASE)
 _PAIR = re.compile(r"[?&;#]([^=?&;#]+)=([^&]+)")
 # Between user and host where a URL lost the sign behind its scheme: postgres//eat:secret@host.
 _BROKEN = re.compile(r"(?<=[^:\s]):([^\s@]+)@")
+_QUERY = re.compile(r"\?[^=?&@]*=")
+_BROKEN_PASSWORD = re.compile(r"[^\[/?]*?:(?!\d*(?:[,/?]|$))")  # what follows the colon is no port
 _URL = re.compile(r"[A-Za-z][\w+.-]*://[^\s'\"<>]+")
 _AUTHORIZATION = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
 
@@ -80,7 +82,8 @@ def _in_authority(url: str) -> Iterator[tuple[int, int]]:
 
 def _user_length(rest: str) -> int:
     """Length of the part before the host's @; a raw @, / or ? inside a password belongs to it."""
-    head, _, query = rest.partition("?")
-    if "@" in head:
-        return head.rindex("@")
-    return max(rest.rfind("@"), 0) if "=" not in query.partition("@")[0] else 0
+    query = _QUERY.search(rest)
+    head = rest[: query.start()] if query else rest
+    if "@" not in head and _BROKEN_PASSWORD.match(head):
+        head = rest
+    return max(head.rfind("@"), 0)
