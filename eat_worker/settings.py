@@ -20,16 +20,32 @@ from eat_worker.redaction import passwords_in, redact_url
 from eat_worker.setting_types import KINDS, convert
 from eat_worker.urls import check_broker_url, check_database_url, check_endpoint_url, split_address
 
+
+@dataclass(frozen=True, slots=True)
+class KnownEngine:
+    """What the settings must know of an engine; the rest is in its module, `engines/NAME`."""
+
+    #: Chats at once where `slots` is 0.
+    slots: int
+    #: Whether it answers on another machine: no weights lie here, and its requests end by themselves.
+    remote: bool = False
+
+
+# One chat keeps two cores busy, and alone it says the same words every time (docs/benchmarks.md, "kill -9 and run
+# again"); GPUs and model servers want many.
+ENGINES = {
+    "llamacpp": KnownEngine(slots=1),
+    "qwen": KnownEngine(slots=32),
+    "endpoint": KnownEngine(slots=32, remote=True),
+    "scripted": KnownEngine(slots=4),
+}
 CHOICES: dict[str, tuple[str, ...]] = {
-    "engine": ("llamacpp", "qwen", "endpoint", "scripted"),
+    "engine": tuple(ENGINES),
     "quantisation": ("nf4", "none"),
     "endpoint_grammar": ("none", "llama", "vllm"),
     "log_level": ("debug", "info", "warning", "error"),
     "log_format": ("text", "json"),
 }
-# Where `slots` is 0. One chat keeps two cores busy, and alone it says the same words every time (docs/benchmarks.md,
-# "kill -9 and run again"); GPUs and model servers want many.
-SLOTS = {"llamacpp": 1, "qwen": 32, "endpoint": 32, "scripted": 4}
 URLS = ("database_url", "broker_url", "endpoint_url", "hub_url")
 # These options belong to single commands, not to the settings, and have variables all the same.
 COMMAND_VARIABLES = frozenset(
@@ -142,7 +158,12 @@ class Settings:
     @property
     def chats_at_once(self) -> int:
         """Chats the engine runs at once: as set, else what suits the engine."""
-        return self.slots or SLOTS[self.engine]
+        return self.slots or ENGINES[self.engine].slots
+
+    @property
+    def remote(self) -> bool:
+        """Whether the engine answers on another machine."""
+        return ENGINES[self.engine].remote
 
     @property
     def documents_at_once(self) -> int:
@@ -283,9 +304,9 @@ def _resolve_paths(values: dict[str, Any], directory: Path, environ: Mapping[str
     values.setdefault("state", Path(".eat"))
     values["state"] = _absolute(values["state"], directory, home)
     values["models_dir"] = _absolute(values["models_dir"], directory, home)
-    adapter = ("adapter",) if values.get("engine") != "endpoint" else ()
-    files = ("script", "endpoint_key_file", "message_key_file", *adapter)
-    for name in files:
+    known = ENGINES.get(values.get("engine", ""))
+    adapter = () if known and known.remote else ("adapter",)  # on a model server it is a name
+    for name in ("script", "endpoint_key_file", "message_key_file", *adapter):
         if values.get(name):
             values[name] = str(_absolute(Path(values[name]), directory, home))
     if values.get("database_url"):

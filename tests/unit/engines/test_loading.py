@@ -266,7 +266,7 @@ def test_an_endpoint_has_the_key_of_its_file(settings_of: Make, tmp_path: Path) 
     key = write(tmp_path / "key", "sk-secret\n")
     engine = open_engine(settings_of(**ENDPOINT, endpoint_key_file=key, slots=5))
     assert isinstance(engine, Endpoint)
-    assert (engine._key, engine.info.model, engine.info.slots) == ("sk-secret", "qwen", 5)
+    assert (engine._redact("sk-secret"), engine.info.model, engine.info.slots) == ("***", "qwen", 5)
     engine.close()
     with pytest.raises(ConfigurationError, match=r"endpoint_key_file: .* cannot be read"):
         open_engine(settings_of(**ENDPOINT, endpoint_key_file="lost"))
