@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -131,10 +131,11 @@ def export_command(call: Call, run: str | None) -> None:
 
     Each has "failure": what `eat dead list --json` says of it. --json changes nothing.
     """
+    from eat_worker.corpora.writing import json_line
     from eat_worker.runs.dead_letters import list_dead, to_record
 
     for letter in list_dead(call.settings, run):
-        click.echo(json.dumps(to_record(letter), ensure_ascii=False))
+        sys.stdout.buffer.write(json_line(to_record(letter)))
 
 
 for _command in (list_command, show_command, retry_command, export_command):
