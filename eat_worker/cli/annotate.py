@@ -23,7 +23,7 @@ from eat_worker.cli.outcome import PARTLY
 @corpus_options
 @method_options
 @engine_options
-def command(
+def annotate_command(
     call: Call,
     file: Path,
     *,

@@ -22,7 +22,7 @@ from eat_worker.corpora.exports import FORMATS, Written, export, export_format
     help="Write there, whole or not at all, and not to stdout.",
 )
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="jsonl", show_default=True, help="Format.")
-def command(call: Call, run: str, *, output: Path | None, format_: str) -> None:
+def export_command(call: Call, run: str, *, output: Path | None, format_: str) -> None:
     """Write what was found in RUN, one JSON record per document that is done, in the order they were submitted.
 
     A record has id, text, lang, dataset, entities ({"start", "end", "tag", "words", "english", ...}), english,

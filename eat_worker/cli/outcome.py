@@ -20,7 +20,7 @@ import click
 
 from eat_worker.errors import DiskFull, EatError
 from eat_worker.redaction import Redactor, passwords_in
-from eat_worker.setting_types import convert
+from eat_worker.settings.types import convert
 
 PARTLY = 3
 INTERRUPTED = 130

@@ -37,7 +37,7 @@ COLUMNS = {
 @eat_command("status", short_help="Show how far the runs are.")
 @click.argument("run", required=False)
 @click.option("--watch", is_flag=True, help="Look again until every run shown is finished.")
-def command(call: Call, run: str | None, watch: bool) -> None:
+def status_command(call: Call, run: str | None, watch: bool) -> None:
     """Show documents by status for every run, or for RUN.
 
     With --json: {"runs": [{"run", "state", "documents": {"queued": n, "running": n, "done": n, "skipped": n,
