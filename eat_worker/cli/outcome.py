@@ -23,6 +23,7 @@ from eat_worker.redaction import Redactor, passwords_in
 from eat_worker.settings.types import convert
 
 PARTLY = 3
+TIMED_OUT = 124
 INTERRUPTED = 130
 RESUMABLE = ("run", "submit", "worker")
 

@@ -33,29 +33,12 @@ class Published:
     bleu: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedSeconds:
-    """One row of Table 15: wall seconds per sentence and per generated token, on hardware the paper does not name."""
-
-    table: str
-    system: str
-    per_sentence: float
-    per_token: float
-
-
 def published(dataset: str | None, lang: str) -> list[Published]:
     """What the paper prints for a language on that dataset, in the order of its tables; empty where it prints nothing.
 
     None as the dataset gives every corpus. Names are read loosely: "wikiann/ko test", "PAN-X.ko", "multiconer1".
     """
     return [cell for cell in _cells() if cell.lang == lang and (dataset is None or _is(dataset, cell.corpus))]
-
-
-@cache
-def published_seconds() -> tuple[PublishedSeconds, ...]:
-    """Table 15."""
-    seconds = _table()["seconds"]
-    return tuple(PublishedSeconds(seconds["table"], **row) for row in seconds["rows"])
 
 
 def _is(dataset: str, corpus: str) -> bool:
