@@ -28,7 +28,7 @@ def every_command() -> Iterator[tuple[str, click.Command]]:
 
 
 def commands_table() -> str:
-    """One row per command: its words and arguments, what it does, the options that are no settings."""
+    """One row per command: its words, its arguments, what it does, the options that are no settings."""
     common = {option.name for option in cli.params}
     rows = []
     for words, command in every_command():
@@ -38,8 +38,8 @@ def commands_table() -> str:
             for param in command.params
             if isinstance(param, click.Option) and param.name not in (*NAMES, *common)
         ]
-        rows.append((f"`{' '.join(['eat', words, *named])}`", command.short_help or "", ", ".join(own)))
-    return _table(("command", "what it does", "options of its own"), rows)
+        rows.append((f"`eat {words}`", " ".join(named), command.short_help or "", ", ".join(own)))
+    return _table(("command", "arguments", "what it does", "options of its own"), rows)
 
 
 def settings_table() -> str:
@@ -63,7 +63,10 @@ def filled(page: str) -> str:
 
 
 def _argument(param: click.Argument) -> str:
-    word = _value(param) + ("..." if param.nargs == -1 else "")
+    word = _value(param)
+    if "[" in word or word.endswith("..."):  # written out at the command
+        return word
+    word += "..." if param.nargs == -1 else ""
     return word if param.required else f"[{word}]"
 
 
