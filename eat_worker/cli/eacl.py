@@ -116,7 +116,7 @@ def import_command(call: Call, file: Path, *, lang: str | None, output: Path, re
     What is no pair is refused with its reason, and the command then ends with 3. With --json: {"pairs", "pages",
     "rejected", "output"}.
     """
-    from eat_worker.training.eacl.importing import import_pairs
+    from eat_worker.training.eacl.pairs import import_pairs
     from eat_worker.training.eacl.steps import keep
 
     _check_lang(lang)

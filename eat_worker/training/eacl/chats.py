@@ -1,7 +1,8 @@
 """EACL pairs as the chats that backward alignment holds: what an adapter is trained on is what it will be asked.
 
 Every round that `method.backward` would put to the model about a sentence is one Turn: the same question, and the
-answer that leads to the right words. Knows prompts and pairs; knows no model and no tokenizer.
+answer that leads to the right words. The same chats are written in the ShareGPT form,
+which LLaMA-Factory and others import as they are. Knows prompts and pairs; knows no model and no tokenizer.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.constraint import places_of, units_of
@@ -119,3 +121,27 @@ def _turn(pair: EaclPair, name: str, prompts: PromptSet) -> Turn:
         return Turn(asked.text(), pair.words, final=True)
     said = Prompt("", thought, {"english": pair.english, "words": pair.words, "language": called})
     return Turn(asked.text(), said.text(), final=False)
+
+
+_FROM = {"user": "human", "assistant": "gpt"}
+
+
+def sharegpt(chats: Iterable[Conversation]) -> Iterator[dict[str, Any]]:
+    """One record per chat: `conversations` of human and gpt in turn, the last of them the words, and `system`."""
+    for chat in chats:
+        system = "\n".join(message.content for message in chat.opening if message.role == "system")
+        turns = [
+            {"from": _FROM[message.role], "value": message.content}
+            for message in chat.opening
+            if message.role != "system"
+        ]
+        for turn in chat.turns:
+            turns += [{"from": "human", "value": turn.question}, {"from": "gpt", "value": turn.answer}]
+        yield {"conversations": turns, "system": system}
+
+
+def dataset_info(name: str, file_name: str) -> dict[str, Any]:
+    """The entry of LLaMA-Factory's `dataset_info.json` under which it finds the file."""
+    tags = {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt"}
+    columns = {"messages": "conversations", "system": "system"}
+    return {name: {"file_name": file_name, "formatting": "sharegpt", "columns": columns, "tags": tags}}
