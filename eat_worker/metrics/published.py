@@ -22,13 +22,15 @@ _CORPORA = {
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One cell of a table of the paper. `f1` and `bleu` in [0, 100]; `lang` is "avg" in a column of means."""
+    """One cell of a table of the paper."""
 
     table: str
     system: str
     corpus: str
     scorer: str
+    #: "avg" in a column of means.
     lang: str
+    #: In [0, 100], as BLEU.
     f1: float
     bleu: float | None = None
 
