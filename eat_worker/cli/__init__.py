@@ -28,10 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("export", "Write the annotations of a run as JSON Lines."),
     "dead": ("dead", "List, show, export and retry documents that failed for good."),
     "retry": ("dead", "Work on failed or doubtful documents of a run again."),
-    "pause": ("steering", "Let a run wait until it is resumed."),
-    "resume": ("steering", "Let a paused run go on."),
-    "cancel": ("steering", "End a run and what it has left, for good."),
-    "priority": ("steering", "Let a run come before or after others."),
+    "pause": ("steering", "Pause a run until it is resumed."),
+    "resume": ("steering", "Continue a paused run."),
+    "cancel": ("steering", "Cancel a run for good."),
+    "priority": ("steering", "Change the priority of a run."),
     "annotate": ("annotate", "Annotate a file without queue or database."),
     "model": ("model", "List, pull, verify and convert model weights."),
     "eacl": ("eacl", "Collect and prepare the corpus that adapters are trained on."),
@@ -81,7 +81,7 @@ class LazyGroup(click.Group):
 def cli(ctx: click.Context, /, **options: object) -> None:
     """Annotate named entities in any language by Entity-Aligned Translation, through a queue that keeps everything.
 
-    Options below may stand before or after the command. Settings: option > EAT_... variable > eat.toml > default;
+    Options below may come before or after the command. Settings: option > EAT_... variable > eat.toml > default;
     `eat config` shows each value and its origin.
     """
     ctx.obj = options

@@ -19,7 +19,7 @@ from eat_worker.corpora.exports import FORMATS, Written, export, export_format
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write there, whole or not at all, and not to stdout.",
+    help="Write to FILE, not stdout; whole or not at all.",
 )
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="jsonl", show_default=True, help="Format.")
 def export_command(call: Call, run: str, *, output: Path | None, format_: str) -> None:
@@ -27,7 +27,7 @@ def export_command(call: Call, run: str, *, output: Path | None, format_: str) -
 
     A record has id, text, lang, dataset, entities ({"start", "end", "tag", "words", "english", ...}), english,
     back_translation, ledger, meta, run and fingerprint; offsets count Unicode code points. --json changes nothing.
-    Documents that have not ended or failed are told on stderr.
+    Documents that have not ended or failed are counted on stderr.
     """
     from eat_worker.runs.exporting import open_export
 

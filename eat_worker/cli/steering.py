@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 _run = click.argument("run")
 
 
-@eat_command("pause", short_help="Let a run wait until it is resumed.")
+@eat_command("pause", short_help="Pause a run until it is resumed.")
 @_run
 def pause_command(call: Call, run: str) -> None:
-    """Begin no document of RUN any more; workers give those in hand back after their round.
+    """Begin no more documents of RUN; workers give theirs back after the current round.
 
     With --json: {"run", "state", "priority", "cancelled"}.
     """
     from eat_worker.runs.steering import pause
 
-    _tell(call, pause(call.settings, run), f"paused; to go on: eat resume {run}")
+    _tell(call, pause(call.settings, run), f"paused; to continue: eat resume {run}")
 
 
-@eat_command("resume", short_help="Let a paused run go on.")
+@eat_command("resume", short_help="Continue a paused run.")
 @_run
 def resume_command(call: Call, run: str) -> None:
-    """Let the paused RUN go on where it stopped; no round that is stored is asked again.
+    """Continue the paused RUN where it stopped; no round that is stored is asked again.
 
     With --json: {"run", "state", "priority", "cancelled"}.
     """
@@ -41,12 +41,12 @@ def resume_command(call: Call, run: str) -> None:
     _tell(call, done, done.state)
 
 
-@eat_command("cancel", short_help="End a run and what it has left, for good.")
+@eat_command("cancel", short_help="Cancel a run for good.")
 @_run
 def cancel_command(call: Call, run: str) -> None:
     """Cancel every document of RUN that has not ended. Those that have keep their results.
 
-    Workers stop after the round in hand, and what they still write is refused. With --json: {"run", "state",
+    Workers stop after the current round, and their later writes are refused. With --json: {"run", "state",
     "priority", "cancelled"}: how many documents were cancelled now.
     """
     from eat_worker.runs.steering import cancel
@@ -55,13 +55,13 @@ def cancel_command(call: Call, run: str) -> None:
     _tell(call, done, f"cancelled, {done.cancelled} documents with it")
 
 
-@eat_command("priority", short_help="Let a run come before or after others.")
+@eat_command("priority", short_help="Change the priority of a run.")
 @_run
 @click.argument("number", type=PRIORITIES, metavar="N")
 def priority_command(call: Call, run: str, number: int) -> None:
     """Take documents of RUN before those of runs of lower priority; the default is 0. Write -- before a negative N.
 
-    Documents that are announced already are not overtaken. With --json: {"run", "state", "priority", "cancelled"}.
+    Documents that are announced already keep their place. With --json: {"run", "state", "priority", "cancelled"}.
     """
     from eat_worker.runs.steering import set_priority
 

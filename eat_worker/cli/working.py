@@ -65,7 +65,7 @@ def submit_command(
 @engine_options
 @worker_options
 def worker_command(call: Call, name: str | None) -> int:
-    """Load the model and work on its documents until SIGTERM or Ctrl-C; the round in hand is finished first.
+    """Load the model and work on its documents until SIGTERM or Ctrl-C; the current rounds are finished first.
 
     Any number of workers may share a broker and a database; each takes only documents of its own model.
     """
@@ -87,7 +87,7 @@ def run_command(
 ) -> None:
     """Submit FILE, work on it with a worker of its own until nothing is left, and show the results.
 
-    Stopped in any way, the same command goes on: no round that is stored is asked again. With --json: {"run",
+    After any stop the same command continues: no round that is stored is asked again. With --json: {"run",
     "submitted", "documents": {status: n}, "failures": {code: n}, "report", "written"}.
     """
     log_file = call.settings.state / "logs" / "eat.log"
@@ -136,11 +136,11 @@ def _finish(call: Call, run: str) -> RunProgress | None:
         call.tell("nothing is left to do")
         return before
     if before.state == "paused":
-        call.tell(f"run {run} is paused; to go on: eat resume {run}")
+        call.tell(f"run {run} is paused; to continue: eat resume {run}")
         return before
     first = ahead(call.settings, run)
     if first.documents:
-        call.tell(f"first come {first.documents} documents of runs before it: {', '.join(first.runs)}")
+        call.tell(f"{first.documents} documents of other runs come first: {', '.join(first.runs)}")
     with Progress("annotating", silent=call.quiet or call.as_json) as progress:
         progress.update(before.ended, before.total + first.documents, "(loading the model)")
         return finish(call.settings, run, on_progress=progress.update)

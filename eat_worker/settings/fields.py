@@ -85,16 +85,14 @@ class Settings:
     database_url_file: str = _is("", "File that holds `database_url`.")
     broker_url: str = _is(
         "",
-        "Broker; empty is an embedded server, none works without.",
+        "Broker; empty: an embedded server, none: no broker.",
         "common",
         "URL|none",
         also=("--broker",),
         url=True,
     )
     broker_url_file: str = _is("", "File that holds `broker_url`.")
-    insecure: bool = _is(
-        False, "Accept another machine's broker, database or chat server without TLS and password.", "common"
-    )
+    insecure: bool = _is(False, "Accept servers on other machines without TLS and password or key.", "common")
     engine: str = _is(
         "llamacpp",
         "What answers: llama.cpp, Qwen by transformers, a chat server, or a script.",
@@ -108,9 +106,7 @@ class Settings:
         "NAME",
     )
     adapter: str = _is("", "LoRA adapter (GGUF or folder), or its name on the endpoint.", "engine", "PATH")
-    allow_mixed: bool = _is(
-        False, "Use an adapter that does not say it belongs to the model, and record that.", "engine"
-    )
+    allow_mixed: bool = _is(False, "Use an adapter whose card does not match the model, and record that.", "engine")
     device: str = _is("auto", "Where the qwen engine computes: auto, cpu, cuda, cuda:1.", "engine", "DEVICE")
     quantisation: str = _is(
         "nf4", "Weights of the qwen engine: 4-bit (nf4) or as they are.", "engine", choices=("nf4", "none")
@@ -135,7 +131,7 @@ class Settings:
     threads: int = _is(0, "Threads of the engine; 0 is the CPUs given to this process.", "engine", "N", least=0)
     slots: int = _is(0, "Chats the engine runs at once; 0 is what suits the engine.", "engine", "N", least=0)
     context: int = _is(4096, "Tokens per slot.", "engine", "N", least=256)
-    method: str = _method("method", "Three-round translation (eat) or one direct call.")
+    method: str = _method("method", "Translate and align (eat), or ask once for the entities (direct).")
     prompts: str = _method("prompts", "Prompt set.")
     rounds: int = _method("rounds", "Rounds per chat: 1, 3 or 5.", metavar="N")
     forward: str = _method("forward", "Whether forward rounds are bound: names from the text, English in Latin script.")
@@ -143,7 +139,7 @@ class Settings:
     matcher: str = _method("matcher", "How an answer becomes a span of the text.")
     extractor: str = _method("extractor", "What finds the entities of the English translation.", "engine")
     extractor_model: str = _is(
-        "", "File or folder of the extractor; empty is the CRF that comes along.", "engine", "PATH"
+        "", "File or folder of the extractor; empty is the CRF shipped with eat.", "engine", "PATH"
     )
     back_translation: bool = _method(
         "back_translation", "Translate back the whole sentence, for BLEU and the entropy loss."
@@ -162,21 +158,25 @@ class Settings:
     min_confidence: float = _method(
         "min_confidence", "A bound answer of less confidence (0 to 1) is `unsure` and aligns nothing.", ""
     )
-    lease_seconds: float = _seconds(60.0, "A worker silent for so long loses its documents.", "worker")
-    drain_seconds: float = _seconds(
-        600.0, "Asked to stop, a worker gives back after so long what is still under way.", "worker"
+    lease_seconds: float = _seconds(
+        60.0, "Seconds without a heartbeat after which a worker loses its documents.", "worker"
     )
-    stuck_seconds: float = _seconds(600.0, "A worker whose engine answers nothing for so long ends with 70.", "worker")
-    window: int = _is(256, "Documents announced to the broker ahead.", "worker", "N", least=1)
+    drain_seconds: float = _seconds(
+        600.0, "Seconds that a stopping worker may take to finish its current rounds.", "worker"
+    )
+    stuck_seconds: float = _seconds(
+        600.0, "Seconds without an answer of its engine after which a worker ends with 70.", "worker"
+    )
+    window: int = _is(256, "Documents announced to the broker ahead, per queue.", "worker", "N", least=1)
     #: A worker that dies counts for none of these.
     max_faults: int = _is(3, "Errors a document may cause before it counts as failed.", "worker", "N", least=1)
-    concurrency: int = _is(0, "Documents a worker has in hand; 0 is twice the slots.", "worker", "N", least=0)
+    concurrency: int = _is(0, "Documents a worker works on at once; 0 is twice the slots.", "worker", "N", least=0)
     log_level: str = _is(
         "info", "Least severe log line shown.", "common", choices=("debug", "info", "warning", "error")
     )
     log_format: str = _is("text", "Log lines as text or JSON.", "common", choices=("text", "json"))
     health_address: str = _is(
-        "127.0.0.1:0", "Where a worker shows health and metrics, or none; port 0 is any.", "worker", "HOST:PORT"
+        "127.0.0.1:0", "Address of a worker's health and metrics, or none; port 0 is any.", "worker", "HOST:PORT"
     )
     message_key_file: str = _is(
         "", "File with the key that signs messages; the same for all workers.", "worker", "FILE"
