@@ -38,7 +38,7 @@ class Monitor:
         self.metrics = Metrics()
         # A chat server may take its whole time for an answer, and the next request waits for the one before. An engine
         # of this process is ended by its watchdog first.
-        grace = 2 * settings.endpoint_timeout if settings.engine == "endpoint" else WATCHDOG_SECONDS
+        grace = 2 * settings.endpoint_timeout if settings.remote else WATCHDOG_SECONDS
         self._pulse = Pulse()
         self.health = Health(stop, self._pulse.silent_for, settings.stuck_seconds + grace)
         self._settings = settings
@@ -86,6 +86,6 @@ class Monitor:
             stack.enter_context(bound(worker=worker, fingerprint=" ".join(fingerprints)))
             if self._pages:  # only they show what the probe finds
                 stack.enter_context(Probe(self.health, self.metrics, ask_database=store.backlog, ask_broker=ask_broker))
-            if self._settings.engine != "endpoint":  # there every request has its own end, and the worker waits for it
+            if not self._settings.remote:  # there every request has its own end, and the worker waits for it
                 stack.enter_context(Watchdog(self._pulse.silent_for, self._settings.stuck_seconds, on_stuck))
             yield
