@@ -27,10 +27,10 @@ COMMANDS: dict[str, str] = {
     "export": "Write the annotations of a run as JSON Lines.",
     "dead": "List, show, export and retry documents that failed for good.",
     "retry": "Work on failed or doubtful documents of a run again.",
-    "pause": "Let a run wait until it is resumed.",
-    "resume": "Let a paused run go on.",
-    "cancel": "End a run and what it has left, for good.",
-    "priority": "Let a run come before or after others.",
+    "pause": "Pause a run until it is resumed.",
+    "resume": "Continue a paused run.",
+    "cancel": "Cancel a run for good.",
+    "priority": "Change the priority of a run.",
     "annotate": "Annotate a file without queue or database.",
     "model": "List, pull, verify and convert model weights.",
     "eacl": "Collect and prepare the corpus that adapters are trained on.",
@@ -79,7 +79,7 @@ class LazyGroup(click.Group):
 def cli(ctx: click.Context, /, **options: object) -> None:
     """Annotate named entities in any language by Entity-Aligned Translation, through a queue that keeps everything.
 
-    Options below may stand before or after the command. Settings: option > EAT_... variable > eat.toml > default;
+    Options below may come before or after the command. Settings: option > EAT_... variable > eat.toml > default;
     `eat config` shows each value and its origin.
     """
     ctx.obj = options

@@ -18,7 +18,7 @@ from eat_worker.cli.outcome import PARTLY
 
 @eat_command("annotate", short_help="Annotate a file without queue or database.")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not stdout.")
 @click.option("--with-rounds", is_flag=True, help="Add every round: prompt id, variables, answer and cost.")
 @corpus_options
 @method_options
@@ -34,7 +34,7 @@ def command(
     """Annotate FILE (JSONL or BIO, - is stdin) and write one JSON record per line, in the order of the file.
 
     A record has text, lang, id, dataset, entities ({"start", "end", "tag", "words", "english", ...}), english,
-    ledger and seconds; one that failed or was refused has error instead. Nothing is kept: stopped, it starts anew.
+    ledger and seconds; one that failed or was refused has error instead. Nothing is kept: after a stop it starts again.
     """
     import json
 

@@ -18,14 +18,14 @@ from eat_worker.cli.call import command as eat_command
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write there, whole or not at all, and not to stdout.",
+    help="Write to FILE, not stdout; whole or not at all.",
 )
 def command(call: Call, run: str, *, output: Path | None) -> None:
     """Write what was found in RUN, one JSON record per document that is done, in the order they were submitted.
 
     A record has id, text, lang, dataset, entities ({"start", "end", "tag", "words", "english", ...}), english,
     back_translation, ledger, meta, run and fingerprint; offsets count Unicode code points. --json changes nothing.
-    Documents that have not ended or failed are told on stderr.
+    Documents that have not ended or failed are counted on stderr.
     """
     import json
 

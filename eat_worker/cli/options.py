@@ -61,8 +61,8 @@ def together(*decorators: Decorator) -> Decorator:
 common_options = together(
     setting("state", "Folder of the embedded database, broker, logs and quarantine.  [default: .eat]", metavar="DIR"),
     setting("database_url", "Database; empty is SQLite in the state folder.", metavar="URL"),
-    setting("broker_url", "Broker; empty is an embedded server, none works without.", "--broker", metavar="URL|none"),
-    setting("insecure", "Accept another machine's broker or database without TLS and password."),
+    setting("broker_url", "Broker; empty: an embedded server, none: no broker.", "--broker", metavar="URL|none"),
+    setting("insecure", "Accept servers on other machines without TLS and password or key."),
     setting("log_level", "Least severe log line shown."),
     setting("log_format", "Log lines as text or JSON."),
     variable("--json", "as_json", is_flag=True, help="One JSON document on stdout, errors too."),
@@ -74,12 +74,12 @@ engine_options = together(
     setting("engine", "What answers: llama.cpp, Qwen by transformers, a chat server, or a script."),
     setting("model", "Catalog name, GGUF file or folder of weights; `eat model list`.", metavar="NAME"),
     setting("adapter", "LoRA adapter (GGUF or folder), or its name on the endpoint.", metavar="PATH"),
-    setting("allow_mixed", "Use an adapter that does not say it belongs to the model, and record that."),
+    setting("allow_mixed", "Use an adapter whose card does not match the model, and record that."),
     setting("device", "Where the qwen engine computes: auto, cpu, cuda, cuda:1.", metavar="DEVICE"),
     setting("quantisation", "Weights of the qwen engine: 4-bit (nf4) or as they are."),
     setting("deterministic", "Let the qwen engine answer one chat at a time: slow, always the same words."),
     setting("extractor", "What finds the entities of the English translation."),
-    setting("extractor_model", "File or folder of the extractor; empty is the CRF that comes along.", metavar="PATH"),
+    setting("extractor_model", "File or folder of the extractor; empty is the CRF shipped with eat.", metavar="PATH"),
     setting("script", "Answers of the scripted engine.", metavar="FILE"),
     setting("endpoint_url", "Base URL of an OpenAI-style chat server.", metavar="URL"),
     setting("endpoint_model", "The model's name on that server.", metavar="NAME"),
@@ -93,7 +93,7 @@ engine_options = together(
 )
 
 method_options = together(
-    setting("method", "Three-round translation (eat) or one direct call."),
+    setting("method", "Translate and align (eat), or ask once for the entities (direct)."),
     setting("prompts", "Prompt set."),
     setting("rounds", "Rounds per chat: 1, 3 or 5.", metavar="N"),
     setting("forward", "Whether forward rounds are bound: names from the text, English in Latin script."),
@@ -105,13 +105,13 @@ method_options = together(
 )
 
 worker_options = together(
-    setting("lease_seconds", "A worker silent for so long loses its documents.", metavar="S"),
-    setting("drain_seconds", "Asked to stop, a worker gives back after so long what is still under way.", metavar="S"),
-    setting("stuck_seconds", "A worker whose engine answers nothing for so long ends with 70.", metavar="S"),
-    setting("window", "Documents announced to the broker ahead.", metavar="N"),
+    setting("lease_seconds", "Seconds without a heartbeat after which a worker loses its documents.", metavar="S"),
+    setting("drain_seconds", "Seconds that a stopping worker may take to finish its current rounds.", metavar="S"),
+    setting("stuck_seconds", "Seconds without an answer of its engine after which a worker ends with 70.", metavar="S"),
+    setting("window", "Documents announced to the broker ahead, per queue.", metavar="N"),
     setting("max_faults", "Errors a document may cause before it counts as failed.", metavar="N"),
-    setting("concurrency", "Documents a worker has in hand; 0 is twice the slots.", metavar="N"),
-    setting("health_address", "Where a worker shows health and metrics, or none; port 0 is any.", metavar="HOST:PORT"),
+    setting("concurrency", "Documents a worker works on at once; 0 is twice the slots.", metavar="N"),
+    setting("health_address", "Address of a worker's health and metrics, or none; port 0 is any.", metavar="HOST:PORT"),
     setting("message_key_file", "File with the key that signs messages; the same for all workers.", metavar="FILE"),
 )
 

@@ -9,13 +9,13 @@ from eat_worker.cli.call import command as eat_command
 from eat_worker.cli.steering import tell_steered
 
 
-@eat_command("pause", short_help="Let a run wait until it is resumed.")
+@eat_command("pause", short_help="Pause a run until it is resumed.")
 @click.argument("run")
 def command(call: Call, run: str) -> None:
-    """Begin no document of RUN any more; workers give those in hand back after their round.
+    """Begin no more documents of RUN; workers give theirs back after the current round.
 
     With --json: {"run", "state", "priority", "cancelled"}.
     """
     from eat_worker.runs.steering import pause
 
-    tell_steered(call, pause(call.settings, run), f"paused; to go on: eat resume {run}")
+    tell_steered(call, pause(call.settings, run), f"paused; to continue: eat resume {run}")

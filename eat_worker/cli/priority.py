@@ -10,13 +10,13 @@ from eat_worker.cli.options import PRIORITIES
 from eat_worker.cli.steering import tell_steered
 
 
-@eat_command("priority", short_help="Let a run come before or after others.")
+@eat_command("priority", short_help="Change the priority of a run.")
 @click.argument("run")
 @click.argument("number", type=PRIORITIES, metavar="N")
 def command(call: Call, run: str, number: int) -> None:
     """Take documents of RUN before those of runs of lower priority; the default is 0. Write -- before a negative N.
 
-    Documents that are announced already are not overtaken. With --json: {"run", "state", "priority", "cancelled"}.
+    Documents that are announced already keep their place. With --json: {"run", "state", "priority", "cancelled"}.
     """
     from eat_worker.runs.steering import set_priority
 

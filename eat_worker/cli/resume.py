@@ -9,10 +9,10 @@ from eat_worker.cli.call import command as eat_command
 from eat_worker.cli.steering import tell_steered
 
 
-@eat_command("resume", short_help="Let a paused run go on.")
+@eat_command("resume", short_help="Continue a paused run.")
 @click.argument("run")
 def command(call: Call, run: str) -> None:
-    """Let the paused RUN go on where it stopped; no round that is stored is asked again.
+    """Continue the paused RUN where it stopped; no round that is stored is asked again.
 
     With --json: {"run", "state", "priority", "cancelled"}.
     """

@@ -15,14 +15,14 @@ from eat_worker.method.document import Outcome
 @click.option(
     "--outcome",
     type=click.Choice([str(outcome) for outcome in Outcome]),
-    help="Documents with an English entity that ended so; needs --set.",
+    help="Documents with an English entity of this outcome; needs --set.",
 )
-@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Another setting, in a run of its own.")
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change a setting; this makes a new run.")
 def command(call: Call, run: str, failed: bool, outcome: str | None, changes: tuple[str, ...]) -> None:
     """Work on documents of RUN again: those that failed, or those with an English entity that ended in an outcome.
 
     Without --set the failed documents go back into the queue of RUN. What a run froze never changes: with --set,
-    which may be repeated, they are submitted to a new run that has RUN's settings but these; the same command finds
+    which may be repeated, they are submitted to a new run that has RUN's settings except these; the same command finds
     the same run. With --json: {"run", "of", "documents", "already"}.
     """
     from eat_worker.runs.retrying import retry_failed, retry_with

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def command(call: Call, file: Path, *, run: str | None, priority: int | None, **corpus: Unpack[CorpusOptions]) -> None:
     """Submit FILE, work on it with a worker of its own until nothing is left, and show the results.
 
-    Stopped in any way, the same command goes on: no round that is stored is asked again. With --json: {"run",
+    After any stop the same command continues: no round that is stored is asked again. With --json: {"run",
     "submitted", "documents": {status: n}, "failures": {code: n}, "report", "written"}.
     """
     log_file = call.settings.state / "logs" / "eat.log"
@@ -88,11 +88,11 @@ def _finish(call: Call, run: str) -> RunProgress | None:
         call.tell("nothing is left to do")
         return before
     if before.state == "paused":
-        call.tell(f"run {run} is paused; to go on: eat resume {run}")
+        call.tell(f"run {run} is paused; to continue: eat resume {run}")
         return before
     first = ahead(call.settings, run)
     if first.documents:
-        call.tell(f"first come {first.documents} documents of runs before it: {', '.join(first.runs)}")
+        call.tell(f"{first.documents} documents of other runs come first: {', '.join(first.runs)}")
     with Progress("annotating", silent=call.quiet or call.as_json) as progress:
         progress.update(before.ended, before.total + first.documents, "(loading the model)")
         return finish(call.settings, run, on_progress=progress.update)

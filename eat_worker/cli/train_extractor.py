@@ -24,7 +24,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--out", required=True, type=_PATH, metavar="PATH", help="Where to write it: a file (crf) or a folder.")
 @click.option("--dev", type=_PATH, metavar="FILE", help="Measure on this BIO file when done.")
 @click.option("--base", type=_PATH, metavar="FOLDER", help="The checkpoint to start from (all kinds but crf).")
-@click.option("--names", type=_PATH, metavar="FILE", help="Lines `name<TAB>tag`, to see sentences again with (crf).")
+@click.option("--names", type=_PATH, metavar="FILE", help="Lines `name<TAB>tag`: names put into the sentences (crf).")
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.  [flan_t5: 50, else 3; crf: none]")
 @click.option("--seed", type=int, default=13, show_default=True, help="The same seed gives the same extractor.")
 def extractor_command(
@@ -41,7 +41,7 @@ def extractor_command(
 ) -> None:
     """Train on TRAIN (English, any BIO layout), write the extractor to --out and its card beside it.
 
-    The card tells files with hashes, settings, seed, versions and scores; --json prints it.
+    The card lists files with hashes, settings, seed, versions and scores; --json prints it.
     """
     from eat_worker.training.extractor import card_path, train_extractor
 

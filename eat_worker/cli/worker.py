@@ -12,7 +12,7 @@ from eat_worker.cli.options import engine_options, variable, worker_options
 @engine_options
 @worker_options
 def command(call: Call, name: str | None) -> int:
-    """Load the model and work on its documents until SIGTERM or Ctrl-C; the round in hand is finished first.
+    """Load the model and work on its documents until SIGTERM or Ctrl-C; the current rounds are finished first.
 
     Any number of workers may share a broker and a database; each takes only documents of its own model.
     """

@@ -139,7 +139,7 @@ class Dispatcher:
                 retry = min(2 * retry, LONGEST_RETRY_SECONDS)
             except Exception:
                 # Liveness is what breaks in queues: this thread outlives any fault and says so.
-                log.exception("the dispatcher failed; it goes on")
+                log.exception("the dispatcher failed; it continues")
                 pause = retry
             self._wake.wait(pause)
             self._wake.clear()

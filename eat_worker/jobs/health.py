@@ -120,5 +120,5 @@ class Probe:
                 self.look()
             except Exception:
                 # A probe that is gone would leave its last answer standing for ever.
-                log.exception("the probe failed; it goes on")
+                log.exception("the probe failed; it continues")
             pause = max(PROBE_SECONDS, SHARE * (time.monotonic() - began))

@@ -86,7 +86,7 @@ class Held:
                 with suppress(LeaseLost):
                     self._store.break_off(claim, reason=str(error))
             else:
-                self._store.release(claim, reason="the worker was told to end at once")
+                self._store.release(claim, reason="the worker had to end at once")
 
 
 class Heartbeat:

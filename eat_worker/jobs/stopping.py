@@ -106,7 +106,7 @@ class Stop:
             timer.start()
 
     def _late(self, seconds: float) -> None:
-        log.warning("not done %.0f s after it was asked to stop: what is under way is given back", seconds)
+        log.warning("not done %.0f s after it was asked to stop; the current documents are given back", seconds)
         self._end_now()
 
     def _end_now(self) -> None:

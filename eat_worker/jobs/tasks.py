@@ -35,7 +35,7 @@ def register(
         try:
             hint = from_arguments(document_id, stage, attempt)
         except (TypeError, ValueError):
-            log.warning("a message that is no hint was dropped")
+            log.warning("a message that is not a hint was dropped")
             refused(NO_HINT)
             return
         if not signer.accepts([document_id, stage, attempt], signature):

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 UNTIL_SECONDS = 0.5
 # A database that is silent for so long is taken to be away: short enough for the next beat to save a lease of a minute.
 ANSWER_SECONDS = 20.0
-RESUME = "stopped, nothing is lost; to go on: eat worker"
+RESUME = "stopped, nothing is lost; to continue: eat worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def _polled(until: Callable[[Store], bool], station: Station) -> Iterator[None]:
             try:
                 ended = until(station.store)
             except StoreUnavailable as error:
-                log.warning("asked again later: %s", error)
+                log.warning("will ask again: %s", error)
                 continue
             if ended:
                 station.stop.request()

@@ -59,7 +59,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class GoldEntity:
-    """One reference entity of a dataset; `tag` may be None where a dataset's tag has no counterpart here."""
+    """One reference entity of a dataset, with its tag as it is called here."""
 
     start: int
     end: int

@@ -42,7 +42,7 @@ class Binding:
         self.start = self._place(self._automaton.start(), b"")
 
     def walk(self, place: Place, said: bytes) -> Place | None:
-        """Where `said` leads from `place`; None when it is not allowed. Nothing said leads nowhere."""
+        """Where `said` leads from `place`; None when it is not allowed, or when `said` is empty."""
         here: Place | None = place if said else None
         for byte in said:
             if here is None:

@@ -215,7 +215,7 @@ class Scheduler:
         self._put_back()
         if kind is Fault.MEMORY and self._tried > 1:
             cap = self._admission.caps.halve(columns, self._tried)
-            log.warning("memory ended with %d rows of up to %d tokens; from now on %d", len(rows), columns, cap)
+            log.warning("memory ran out with %d rows of up to %d tokens; from now on %d", len(rows), columns, cap)
             return
         log.warning("a pass failed, its %d rows run again, each alone: %s", len(rows), words)
         for row in rows:

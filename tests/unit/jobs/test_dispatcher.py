@@ -171,7 +171,7 @@ def test_the_thread_outlives_a_fault_of_its_own(desk, broker, monkeypatch, caplo
     monkeypatch.setattr(desk.store, "take_hints", take_hints)
     with dispatcher(desk, broker):
         eventually(lambda: ids(broker) == [1])
-    assert "the dispatcher failed; it goes on" in caplog.text
+    assert "the dispatcher failed; it continues" in caplog.text
 
 
 def test_a_nudge_is_heard_at_once(desk, broker, monkeypatch):

@@ -95,4 +95,4 @@ def test_the_probe_looks_at_once_and_outlives_a_fault(
     with probe(health, Observer(), ask_database=ask):
         assert seen.wait(5)
     assert health.database
-    assert "the probe failed; it goes on" in caplog.text
+    assert "the probe failed; it continues" in caplog.text
