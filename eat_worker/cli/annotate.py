@@ -23,7 +23,7 @@ from eat_worker.cli.outcome import PARTLY
 @corpus_options
 @method_options
 @engine_options
-def command(
+def annotate_command(
     call: Call,
     file: Path,
     *,
@@ -36,9 +36,8 @@ def command(
     A record has text, lang, id, dataset, entities ({"start", "end", "tag", "words", "english", ...}), english,
     ledger and seconds; one that failed or was refused has error instead. Nothing is kept: after a stop it starts again.
     """
-    import json
-
     from eat_worker.cli.progress import Progress
+    from eat_worker.corpora.writing import json_line
     from eat_worker.runs.annotating import annotate
 
     if output and output.exists() and file.exists() and output.samefile(file):
@@ -50,9 +49,9 @@ def command(
         progress = stack.enter_context(Progress("annotating", silent=silent))
         records = annotate(call.settings, file, with_rounds=with_rounds, **corpus)
         first = next(records)  # what cannot be read at all must not empty the output
-        stream = stack.enter_context(output.open("w", encoding="utf-8")) if output else sys.stdout
+        stream = stack.enter_context(output.open("wb")) if output else sys.stdout.buffer
         for number, record in enumerate(chain([first], records), start=1):
-            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+            stream.write(json_line(record))
             stream.flush()
             failed += "error" in record
             progress.update(number)

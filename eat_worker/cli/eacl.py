@@ -13,7 +13,7 @@ from eat_worker.cli.options import setting, together
 from eat_worker.cli.outcome import PARTLY
 from eat_worker.errors import CorpusError
 
-command = click.Group("eacl", help="Collect and prepare the corpus that adapters are trained on.")
+eacl_command = click.Group("eacl", help="Collect and prepare the corpus that adapters are trained on.")
 
 _FILE = click.argument("file", type=click.Path(path_type=Path))
 _PAIRS = click.argument("file", type=click.Path(path_type=Path), metavar="PAIRS")
@@ -33,8 +33,8 @@ _folder = click.option(
 )
 _chat_settings = together(
     setting("prompts", "Prompt set of the chats; the one that the adapter will be used with."),
-    setting("rounds", "Rounds per chat: 1, 3 or 5.", metavar="N"),
-    setting("alignment", "How an English entity finds its words in the text."),
+    setting("rounds"),
+    setting("alignment"),
 )
 
 
@@ -116,7 +116,7 @@ def import_command(call: Call, file: Path, *, lang: str | None, output: Path, re
     A record that is not a pair is refused with its reason; the exit code is then 3. With --json: {"pairs", "pages",
     "rejected", "output"}.
     """
-    from eat_worker.training.eacl.importing import import_pairs
+    from eat_worker.training.eacl.pairs import import_pairs
     from eat_worker.training.eacl.steps import keep
 
     _check_lang(lang)
@@ -237,4 +237,4 @@ def _tell(call: Call, figures: dict[str, Any]) -> None:
 
 
 for _command in (collect_command, import_command, filter_command, split_command, export_command):
-    command.add_command(_command)
+    eacl_command.add_command(_command)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from eat_worker.models.partial import Progress
 
-_models_dir = setting("models_dir", "Where weights and their digests are kept.", metavar="DIR")
+_models_dir = setting("models_dir", "Where weights and their digests are kept.")
 _allow_mixed = setting("allow_mixed", "Merge an adapter whose card does not match the base, and record that.")
 
 

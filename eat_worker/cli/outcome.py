@@ -19,11 +19,11 @@ from pathlib import Path
 import click
 
 from eat_worker.errors import DiskFull, EatError
-from eat_worker.log import Redactor
-from eat_worker.setting_types import convert
-from eat_worker.urls import passwords_in
+from eat_worker.redaction import Redactor, passwords_in
+from eat_worker.settings.types import convert
 
 PARTLY = 3
+TIMED_OUT = 124
 INTERRUPTED = 130
 RESUMABLE = ("run", "submit", "worker")
 

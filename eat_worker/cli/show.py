@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @eat_command("show", short_help="Show everything stored about one document.")
 @click.argument("document")
 @variable("--run", metavar="NAME", help="The run to look in, if several runs have this id.")
-def command(call: Call, document: str, run: str | None) -> None:
+def show_command(call: Call, document: str, run: str | None) -> None:
     """Show text, rounds, English entities, alignment ledger, scores, model and attempts of DOCUMENT.
 
     DOCUMENT is the id of the database, or the id the record had in its file. With --json the same as one object:

@@ -46,9 +46,9 @@ _PATH = click.Path(path_type=Path)
 @click.option("--resume", is_flag=True, help="Continue a run that was stopped.")
 @click.option("--lang", metavar="LANG", help="Language of records that name none; default: from the file's name.")
 @setting("prompts", "Prompt set the adapter will be used with.")
-@setting("rounds", "Rounds per chat it will be used with: 1, 3 or 5.", metavar="N")
-@setting("alignment", "How an English entity finds its words in the text.")
-@setting("threads", "CPU threads.", metavar="N")
+@setting("rounds", "Rounds per chat it will be used with: 1, 3 or 5.")
+@setting("alignment")
+@setting("threads", "CPU threads.")
 def adapter_command(
     call: Call,
     files: tuple[Path, ...],

@@ -12,8 +12,8 @@ from urllib.parse import quote
 from eat_worker.errors import BrokerUnavailable, ConfigurationError
 from eat_worker.jobs.server import EmbeddedServer, ask_server
 from eat_worker.jobs.server_place import find_program, socket_path
+from eat_worker.redaction import redact_url
 from eat_worker.settings import Settings
-from eat_worker.urls import redact_url
 
 NONE = "none"
 CONNECT_SECONDS = 5.0

@@ -17,8 +17,8 @@ from kombu.exceptions import KombuError
 from eat_worker.errors import BrokerUnavailable
 from eat_worker.jobs.signing import Signer
 from eat_worker.method.document import Stage
+from eat_worker.redaction import redact_url
 from eat_worker.storage.values import Hint
-from eat_worker.urls import redact_url
 
 log = logging.getLogger(__name__)
 TASK = "eat.advance"

@@ -37,7 +37,7 @@ class Watch:
         self.observer = Observer()
         # A chat server may take its whole time for an answer, and the next request waits for the one before. An engine
         # of this process is ended by its watchdog first.
-        patience = 2 * settings.endpoint_timeout if settings.engine == "endpoint" else WATCHDOG_SECONDS
+        patience = 2 * settings.endpoint_timeout if settings.remote else WATCHDOG_SECONDS
         self.health = Health(stop, settings.stuck_seconds + patience)
         self._settings = settings
         self._pulse = Pulse()

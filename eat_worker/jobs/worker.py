@@ -95,7 +95,7 @@ def open_station(
         )
         watch.observer.spooled(lambda: spool.size)
         stack.enter_context(watch.serving(store, held.worker, served, heartbeat.is_alive))
-        if settings.engine != "endpoint":  # there every request has its own end, and the worker waits for the server
+        if not settings.remote:  # there every request has its own end, and the worker waits for the server
             stack.enter_context(Watchdog(watch.health.silent_for, settings.stuck_seconds, stop.end))
         log.info("serving %s", ", ".join(sorted(served)), extra={"worker": held.worker})
         yield Station(settings, store, held, advancer, stop)

@@ -38,21 +38,21 @@ _UNSUPPORTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AdapterCard:
-    """What an adapter was made from; lies beside it as `eat_adapter.json`.
+    """What an adapter was made from; lies beside it as `eat_adapter.json`."""
 
-    `base` is what people call the base, `base_weights` the part `weights` of `folder_parts(base)`. `weights` is the
-    SHA-256 of the adapter's own file, `data` that of what it learnt from ("" where unknown). `settings` is whatever its
-    training wants to be known.
-    """
-
+    #: What people call the base.
     base: str
+    #: The part `weights` of `folder_parts(base)`.
     base_weights: str
     base_revision: str
     r: int
     alpha: float
     targets: tuple[str, ...]
+    #: SHA-256 of the adapter's own file.
     weights: str
+    #: SHA-256 of what it learnt from, "" where unknown.
     data: str = ""
+    #: Whatever its training wants to be known.
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -83,14 +83,16 @@ def _write_digests(cache_dir: Path, digests: Mapping[str, list[Any]]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class GgufHead:
-    """What a GGUF file says of itself. None where it says nothing; `context_length` in tokens, `size` in bytes."""
+    """What a GGUF file says of itself. None where it says nothing."""
 
     path: Path
+    #: In bytes.
     size: int
     version: int
     tensors: int
     name: str | None
     architecture: str | None
+    #: In tokens.
     context_length: int | None
     file_type: str | None
     has_chat_template: bool

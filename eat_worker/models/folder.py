@@ -27,11 +27,6 @@ _TOKENIZER: Final = (
 _HEADER_LIMIT = 100_000_000  # bytes; safetensors itself refuses longer ones
 
 
-def folder_fingerprint(folder: Path, cache_dir: Path) -> str:
-    """SHA-256 (hex) over weights, configuration, tokenizer and chat template. Raises as `folder_parts` does."""
-    return fingerprint(folder_parts(folder, cache_dir))
-
-
 def folder_parts(folder: Path, cache_dir: Path) -> dict[str, str]:
     """SHA-256 (hex) of each thing that can change an answer: weights, config, tokenizer, chat_template.
 
@@ -78,11 +73,6 @@ def chat_template(folder: Path) -> str:
 def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the tensors in a safetensors file, from its header. Raises ConfigurationError."""
     return {name: tuple(tensor["shape"]) for name, tensor in _header(path).items()}
-
-
-def folder_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all tensors of a model folder. Raises ConfigurationError."""
-    return {name: shape for path in weight_files(folder) for name, shape in tensor_shapes(path).items()}
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -15,11 +15,7 @@ from eat_worker.storage.values import ENDED, STATUSES, Backlog, RunStatus
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """One run: documents by status (every status named), failures by code, and the speed so far.
-
-    Instants are seconds since the epoch, UTC. `documents_per_second` is wall-clock speed since the first document
-    began, None before one has ended; `seconds_left` follows from it, None when nothing is left or it is unknown.
-    """
+    """One run: how many documents are in which status, and how fast it goes."""
 
     run: str
     state: str
@@ -27,15 +23,20 @@ class RunProgress:
     lang: str
     dataset: str
     fingerprint: str
+    #: By status; every status is named.
     documents: Mapping[str, int]
+    #: Failed documents by error code.
     failures: Mapping[str, int]
     rounds: int
     generated_tokens: int
     seconds_generating: float
+    #: Seconds since the epoch, as all instants here.
     created_at: float
     first_started_at: float | None
     last_finished_at: float | None
+    #: By the wall clock since the first document began; None before one has ended.
     documents_per_second: float | None
+    #: None when nothing is left or it is unknown.
     seconds_left: float | None
 
     @property

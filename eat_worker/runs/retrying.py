@@ -16,8 +16,8 @@ from eat_worker.method.document import Document
 from eat_worker.models.fingerprint import fingerprint
 from eat_worker.runs.opening import open_existing
 from eat_worker.runs.submitting import prompts_of
-from eat_worker.setting_types import KINDS, convert
 from eat_worker.settings import Settings
+from eat_worker.settings.types import KINDS, convert
 from eat_worker.storage.store import Store
 from eat_worker.storage.values import Run, RunSpec
 

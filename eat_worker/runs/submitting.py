@@ -34,20 +34,20 @@ OnProgress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """What a submit did. `rejected` counts refused records by code; `quarantine` holds them, None without any.
-
-    `left` counts documents of the run, those of earlier submits too, that have not ended yet.
-    `dropped` counts gold entities left out by their tag in the file: tags without counterpart here. `repaired` counts
-    I- tags of a BIO file that began an entity.
-    """
+    """What a submit did."""
 
     run: str
     new: int
     already: int
+    #: Documents of the run, those of earlier submits too, that have not ended yet.
     left: int
+    #: Refused records by code.
     rejected: Mapping[str, int]
+    #: Holds them; None without any.
     quarantine: str | None
+    #: Gold entities left out by their tag in the file: tags without counterpart here.
     dropped: Mapping[str, int]
+    #: I- tags of a BIO file that began an entity.
     repaired: int
 
     def to_json(self) -> dict[str, Any]:

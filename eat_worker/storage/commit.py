@@ -222,7 +222,7 @@ class Commit(Queue):
         return {f"sum_{name}": value for name, value in zip(USAGE_COLUMNS, sums, strict=True)}
 
     def _end_attempt(self, transaction: Transaction, claim: Claim | Lease, ended: str, why: str | None = None) -> None:
-        values = {"ended": ended, "why": None if why is None else clean(why)[:ERROR_LENGTH]}
+        values = {"ended": ended, "why": None if why is None else clean(self.database.redact(why))[:ERROR_LENGTH]}
         transaction.run(END_ATTEMPT, of_document=claim.document_id, of_attempt=claim.attempt, **values)
 
 

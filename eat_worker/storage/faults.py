@@ -68,7 +68,7 @@ class Faults(Commit):
         `retryable`: the surroundings were at fault, and it is queued again, not before `not_before_seconds` from now,
         however often. Otherwise the document was: it is queued again, or failed with its `max_faults`-th fault.
         """
-        error = clean(message)[:ERROR_LENGTH]
+        error = clean(self.database.redact(message))[:ERROR_LENGTH]
         with self.database.write() as transaction:
             fence = self._fence(transaction, claim)
             faults = fence.faults + (0 if retryable else 1)
@@ -89,7 +89,7 @@ class Faults(Commit):
 
         It is queued again, to be worked on alone, or failed as poison with the MAX_BREAKS-th time.
         """
-        error = clean(reason)[:ERROR_LENGTH]
+        error = clean(self.database.redact(reason))[:ERROR_LENGTH]
         with self.database.write() as transaction:
             fence = self._fence(transaction, claim)
             breaks = fence.breaks + 1

@@ -235,6 +235,15 @@ def test_the_surroundings_may_fail_as_often_as_they_like(scene: Any) -> None:
     assert {attempt.outcome for attempt in scene.store.dossier(1).attempts} == {"retry"}
 
 
+def test_no_secret_reaches_a_row(scene: Any) -> None:
+    scene.run()
+    said = "amqp://eat:canary@h//: Authorization: Bearer canary-of-length"
+    scene.store.fail(scene.claim(), "error", said, retryable=False, max_faults=1, not_before_seconds=0)
+    found = scene.store.dossier("k0")
+    assert found.error == "amqp://eat:***@h//: Authorization: Bearer ***"
+    assert [attempt.error for attempt in found.attempts] == [f"error: {found.error}"]
+
+
 def test_a_fault_of_the_document_is_counted_until_it_fails(scene: Any) -> None:
     run = scene.run()
     assert [fail(scene, retryable=False), fail(scene, retryable=False)] == ["queued", "failed"]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from eat_worker.errors import ModelError
 from eat_worker.models.catalog import CATALOG
+from eat_worker.models.conversion import require_libraries, versions
 from eat_worker.models.conversion.building import building
 from eat_worker.models.conversion.layout import from_gguf, required
-from eat_worker.models.conversion.libraries import require_libraries, versions
 from eat_worker.models.conversion.shards import write_shards
 from eat_worker.models.conversion.vocabulary import write_tokenizer
 from eat_worker.models.fingerprint import describe_gguf, file_sha256

@@ -26,16 +26,19 @@ _LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes")
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A finished run. `parts` are the digests of the base; `before` and `after` are as `accuracy` gives them."""
+    """A finished run."""
 
     base: Path
+    #: Digests of the base.
     parts: Mapping[str, str]
     data: Mapping[str, Any]
     recipe: Recipe
     method: MethodConfig
     history: History
     left_out: int
+    #: What `accuracy` gave before training,
     before: Mapping[str, Any] | None
+    #: ... and after.
     after: Mapping[str, Any] | None
 
     def figures(self) -> dict[str, Any]:

@@ -35,11 +35,7 @@ Tell = Callable[[str, History | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One training run. `measured`: held-out pairs per language that are asked before and after; 0: none.
-
-    `digests` remembers digests of large files; `threads` are CPU threads. `repeats`: the run of a card that this one
-    has to be, with the same base and pairs.
-    """
+    """One training run."""
 
     base: Path
     files: tuple[Path, ...]
@@ -47,11 +43,15 @@ class Job:
     recipe: Recipe
     limits: Limits
     method: MethodConfig
+    #: Held-out pairs per language that are asked before and after; 0: none.
     measured: int
+    #: CPU threads.
     threads: int
     resume: bool
+    #: Remembers digests of large files.
     digests: Path
     lang: str | None = None
+    #: The run of a card that this one has to be, with the same base and pairs.
     repeats: Repeat | None = None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from eat_worker.models.conversion import libraries
+from eat_worker.models import conversion
 
 Eat = Callable[..., Any]
 
@@ -86,7 +86,7 @@ def test_an_adapter_is_written_for_llama_cpp(eat: Eat, models: Path) -> None:
 def test_a_missing_library_is_named_with_what_to_install(
     eat: Eat, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(libraries, "NEEDED", ("no_such_library",))
+    monkeypatch.setattr(conversion, "NEEDED", ("no_such_library",))
     done = eat("model", "convert", "tiny", "--models-dir", "m")
     assert done.code == 78
     assert "no_such_library is not installed; run: pip install 'eat_worker[gpu]'" in done.err

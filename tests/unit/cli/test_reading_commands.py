@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from eat_worker.cli import main
 from eat_worker.cli.figures import csv_text, markdown
+from eat_worker.corpora.exports import ExportFormat, Records, Written
 from eat_worker.corpora.reading import read_documents
 from eat_worker.errors import StoreUnavailable
 from eat_worker.method.document import Document
@@ -282,6 +284,36 @@ def test_an_export_can_be_submitted_as_gold(finished: Settings, eat: Eat, tmp_pa
         assert [(gold.start, gold.end, gold.tag) for gold in document.gold] == [
             (entity["start"], entity["end"], entity["tag"]) for entity in record["entities"]
         ]
+
+
+def test_an_export_has_the_same_bytes_in_a_file_and_on_stdout(
+    finished: Settings, clean_environment: None, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert main(["export", "demo", "--state", str(finished.state)]) == 0
+    written = capsysbinary.readouterr().out
+    assert main(["export", "demo", "-o", "found.jsonl", "--state", str(finished.state)]) == 0
+    assert written == (tmp_path / "found.jsonl").read_bytes()
+    assert written.count(b"\n") == 2
+
+
+def test_what_a_format_cannot_say_is_counted(
+    finished: Settings, eat: Eat, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def write(records: Records, folder: Path, written: Written) -> None:
+        for number, record in enumerate(records):
+            (folder / f"{number}.txt").write_text(record["text"], encoding="utf-8")
+            written.records += 1
+            written.snapped += len(record["entities"])
+            written.dropped["nested entities"] += 1
+
+    monkeypatch.setattr("eat_worker.corpora.exports.jsonl.FORMAT", ExportFormat("tokens", to_folder=write))
+    assert eat("export", "demo").err == "eat: jsonl needs a folder: --output DIR; see: eat export --help\n"
+    assert eat("export", "demo", "-o", "found").err.splitlines()[:3] == [
+        "2 records of run demo are in found",
+        "2 entities were moved to the borders the format knows",
+        "2 left out: nested entities",
+    ]
+    assert sorted(file.name for file in (tmp_path / "found").iterdir()) == ["0.txt", "1.txt"]
 
 
 def test_an_export_that_breaks_off_leaves_the_older_file(

@@ -178,6 +178,18 @@ def test_no_engine_is_loaded_to_know_its_identity(settings_of: Make, tmp_path: P
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
+def test_every_engine_of_the_settings_is_described_without_its_libraries() -> None:
+    program = (
+        "import sys\n"
+        "from eat_worker.engines.loading import engine_kind\n"
+        "from eat_worker.settings import ENGINES\n"
+        "print([type(engine_kind(name)).__name__ for name in ENGINES])\n"
+        "print([name for name in ('xllamacpp', 'httpx', 'numpy', 'torch', 'transformers') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (f"{['EngineKind'] * 4}\n[]\n", "")
+
+
 # --- what is missing is named
 
 
@@ -266,7 +278,7 @@ def test_an_endpoint_has_the_key_of_its_file(settings_of: Make, tmp_path: Path) 
     key = write(tmp_path / "key", "sk-secret\n")
     engine = open_engine(settings_of(**ENDPOINT, endpoint_key_file=key, slots=5))
     assert isinstance(engine, Endpoint)
-    assert (engine._key, engine.info.model, engine.info.slots) == ("sk-secret", "qwen", 5)
+    assert (engine._redact("sk-secret"), engine.info.model, engine.info.slots) == ("***", "qwen", 5)
     engine.close()
     with pytest.raises(ConfigurationError, match=r"endpoint_key_file: .* cannot be read"):
         open_engine(settings_of(**ENDPOINT, endpoint_key_file="lost"))

@@ -10,9 +10,7 @@ import pytest
 from eat_worker.errors import ConfigurationError
 from eat_worker.models.folder import (
     chat_template,
-    folder_fingerprint,
     folder_parts,
-    folder_shapes,
     tensor_shapes,
     weight_files,
 )
@@ -59,18 +57,17 @@ def test_one_file_of_weights_has_the_digest_of_the_file(tmp_path: Path) -> None:
 )
 def test_every_file_that_can_change_an_answer_changes_its_part_alone(tmp_path: Path, file: str, part: str) -> None:
     folder = model(tmp_path / "m")
-    parts, whole = folder_parts(folder, tmp_path), folder_fingerprint(folder, tmp_path)
+    parts = folder_parts(folder, tmp_path)
     (folder / file).write_text('{"other": 1}')
     changed = folder_parts(folder, tmp_path)
     assert [name for name in parts if parts[name] != changed[name]] == [part]
-    assert folder_fingerprint(folder, tmp_path) != whole
 
 
 def test_other_files_and_the_folders_name_change_nothing(tmp_path: Path) -> None:
     folder = model(tmp_path / "m")
-    whole = folder_fingerprint(folder, tmp_path)
+    parts = folder_parts(folder, tmp_path)
     (folder / "README.md").write_text("hello")
-    assert folder_fingerprint(folder.rename(tmp_path / "other"), tmp_path) == whole
+    assert folder_parts(folder.rename(tmp_path / "other"), tmp_path) == parts
 
 
 def test_digests_of_weights_are_remembered(tmp_path: Path) -> None:
@@ -88,7 +85,6 @@ def test_the_index_says_which_files_are_the_weights(tmp_path: Path) -> None:
         json.dumps({"weight_map": {"x": "b.safetensors", "y": "a.safetensors", "z": "a.safetensors"}})
     )
     assert [path.name for path in weight_files(folder)] == ["a.safetensors", "b.safetensors"]
-    assert folder_shapes(folder) == {"w": (2, 3)}
     assert folder_parts(folder, tmp_path)["weights"] != ABC
     (folder / "b.safetensors").unlink()
     with pytest.raises(ConfigurationError, match=r"lacks b\.safetensors"):

@@ -16,26 +16,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from eat_worker.errors import ConfigurationError, DiskFull, EatError, SchemaError, StoreUnavailable
 from eat_worker.method.document import Document
-from eat_worker.storage.engine import Database, Upsert, parse_url, safe_url, sqlite_file
+from eat_worker.storage.engine import Database, Upsert, parse_url, sqlite_file
 from eat_worker.storage.store import Store, open_store
 from eat_worker.storage.tables import models, now
 from eat_worker.storage.values import Run
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("sqlite:////tmp/eat.db", "sqlite:////tmp/eat.db"),
-        ("postgresql://eat:s3cret@db/eat", "postgresql://eat:***@db/eat"),
-        ("postgresql://db/eat?user=u&password=s3cret", "postgresql://db/eat?password=***&user=u"),
-        ("postgresql://db/eat?SSLPassword=s3cret", "postgresql://db/eat?SSLPassword=***"),
-        ("not a url, password=s3cret", "not a url, password=s3cret"),
-        ("post gres://eat:s3cret@db/eat", "post gres://***@db/eat"),
-        ("://eat:s3@cret@db/eat?my_token=s3cret&x=1", "://***@db/eat?my_token=***&x=1"),
-    ],
-)
-def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
-    assert safe_url(url) == shown
 
 
 @pytest.mark.parametrize(

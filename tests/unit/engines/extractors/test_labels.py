@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eat_worker.engines.extractors.labels import entities_of, labels_of
-from eat_worker.engines.extractors.words import words_of
+from eat_worker.engines.extractors.words import entities_of, labels_of, words_of
 
 TEXT = "Ann Lee left New York."
 WORDS = words_of(TEXT)

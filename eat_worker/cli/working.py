@@ -1,4 +1,7 @@
-"""`eat run`: a corpus from file to figures in one command; run again, it goes on where it stopped."""
+"""`eat run`, `submit` and `worker`: a corpus into the queue, and work on it.
+
+Run again, each goes on where it stopped.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,59 @@ from eat_worker.cli.options import (
     method_options,
     priority,
     run_name,
+    variable,
     worker_options,
 )
 from eat_worker.cli.outcome import PARTLY
-from eat_worker.cli.submission import submitted, tell_submitted
 from eat_worker.errors import NotFound
 
 if TYPE_CHECKING:
     from eat_worker.runs.progress import RunProgress
     from eat_worker.runs.reporting import Report
     from eat_worker.runs.submitting import Submitted
+
+
+@eat_command("submit", short_help="Put a corpus into the queue.")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@corpus_options
+@run_name
+@priority
+@method_options
+@engine_options
+def submit_command(
+    call: Call, file: Path, *, run: str | None, priority: int | None, **corpus: Unpack[CorpusOptions]
+) -> None:
+    """Store the documents of FILE (JSONL or BIO, - is stdin) under a run; workers take them from there.
+
+    Records need a text; id, lang, dataset, entities and meta are optional. Submitting the same file with the same
+    settings again adds nothing. Refused records go to a quarantine file; then the exit code is 3. With --json:
+    {"run", "new", "already", "left", "rejected": {code: n}, "quarantine", "dropped": {tag: n}, "repaired"}.
+    """
+    done = _submitted(call, file, run=run, priority=priority, **corpus)
+    if call.as_json:
+        call.emit(done.to_json())
+    elif call.quiet:
+        click.echo(done.run)
+    else:
+        click.echo(f"run {done.run}: {done.new} new, {done.already} already there, {done.left} still to do")
+    _tell_submitted(call, done)
+    call.tell("next: eat worker" if done.new else "see: eat status" if done.left else "nothing is left to do")
+    if done.rejected:
+        click.get_current_context().exit(PARTLY)
+
+
+@eat_command("worker", short_help="Work on the queue until stopped.")
+@variable("--name", metavar="NAME", help="Name of this worker in the database; default: host and process.")
+@engine_options
+@worker_options
+def worker_command(call: Call, name: str | None) -> int:
+    """Load the model and work on its documents until SIGTERM or Ctrl-C; the current rounds are finished first.
+
+    Any number of workers may share a broker and a database; each takes only documents of its own model.
+    """
+    from eat_worker.runs.working import work
+
+    return work(call.settings, name=name)
 
 
 @eat_command("run", short_help="Annotate a corpus from start to end, then report.")
@@ -36,7 +82,9 @@ if TYPE_CHECKING:
 @method_options
 @engine_options
 @worker_options
-def command(call: Call, file: Path, *, run: str | None, priority: int | None, **corpus: Unpack[CorpusOptions]) -> None:
+def run_command(
+    call: Call, file: Path, *, run: str | None, priority: int | None, **corpus: Unpack[CorpusOptions]
+) -> None:
     """Submit FILE, work on it with a worker of its own until nothing is left, and show the results.
 
     After any stop the same command continues: no round that is stored is asked again. With --json: {"run",
@@ -44,8 +92,8 @@ def command(call: Call, file: Path, *, run: str | None, priority: int | None, **
     """
     log_file = call.settings.state / "logs" / "eat.log"
     call.log_to(log_file)
-    done = submitted(call, file, run=run, priority=priority, **corpus)
-    tell_submitted(call, done)
+    done = _submitted(call, file, run=run, priority=priority, **corpus)
+    _tell_submitted(call, done)
     call.tell(f"run {done.run}: {done.new} new, {done.already} already there")
     finished = _finish(call, done.run)
     documents, failures = (dict(finished.documents), dict(finished.failures)) if finished else ({}, {})
@@ -122,3 +170,21 @@ def _show(call: Call, report: Report | None, written: dict[str, str]) -> None:
         print_report(report, call.console())
     for what, where in written.items():
         call.tell(f"{what}: {where}")
+
+
+def _submitted(
+    call: Call, file: Path, *, run: str | None, priority: int | None, **corpus: Unpack[CorpusOptions]
+) -> Submitted:
+    """Submit the file, showing how many records were read."""
+    from eat_worker.cli.progress import Progress
+    from eat_worker.runs.submitting import submit
+
+    with Progress("reading", silent=call.quiet or call.as_json, unit="records") as progress:
+        return submit(call.settings, file, name=run, priority=priority, on_progress=progress.update, **corpus)
+
+
+def _tell_submitted(call: Call, done: Submitted) -> None:
+    """Say which records were refused, and where they are."""
+    if done.rejected:
+        reasons = ", ".join(f"{count} {code}" for code, count in sorted(done.rejected.items()))
+        call.tell(f"{sum(done.rejected.values())} records refused ({reasons}); they are in {done.quarantine}")

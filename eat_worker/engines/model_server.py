@@ -26,7 +26,7 @@ def probe(settings: Settings) -> str:
     try:
         base = httpx.URL(settings.endpoint_url)
         url = base.copy_with(path=base.path.rstrip("/").removesuffix("/v1") + "/v1/models")
-        reply = httpx.get(url, timeout=SECONDS, auth=_bearer(key) if key else None)
+        reply = httpx.get(url, timeout=SECONDS, auth=bearer(key) if key else None)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise EngineUnavailable(
             f"the model server {shown} does not answer ({error or type(error).__name__}); start it, or correct "
@@ -39,7 +39,9 @@ def probe(settings: Settings) -> str:
     return _told(settings.endpoint_model, _names(reply))
 
 
-def _bearer(key: str) -> Callable[[httpx.Request], httpx.Request]:
+def bearer(key: str) -> Callable[[httpx.Request], httpx.Request]:
+    """The key on every request; a plain header would give way to a user name in the URL."""
+
     def sign(request: httpx.Request) -> httpx.Request:
         request.headers["Authorization"] = f"Bearer {key}"
         return request
