@@ -52,7 +52,7 @@ def check_endpoint_url(url: str, *, key: bool, insecure: bool) -> None:
     clouds keep their credentials) is never asked.
     """
     if is_link_local(url):
-        raise ConfigurationError(f"endpoint_url = {redact_url(url)}: a link-local address is no chat server")
+        raise ConfigurationError(f"endpoint_url = {redact_url(url)}: a link-local address is not a chat server")
     if not url or insecure or _is_local(url):
         return
     reason = ""

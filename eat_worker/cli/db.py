@@ -52,7 +52,7 @@ def check_command(call: Call) -> None:
 def backup_command(call: Call, file: Path | None) -> None:
     """Write a consistent copy of the database to FILE (default: into the state folder, named by the time).
 
-    Workers may go on meanwhile. An existing FILE is not overwritten. With --json: {"database", "backup"}.
+    Workers may continue meanwhile. An existing FILE is not overwritten. With --json: {"database", "backup"}.
     """
     from eat_worker.runs.databases import backup
 

@@ -98,7 +98,7 @@ def failure_of(error: Exception) -> Failure:
         return Failure(DiskFull.exit_code, DiskFull.code, f"{error}; free space and run the same command again")
     if isinstance(error, OSError):
         return Failure(1, "os", str(error))
-    return Failure(1, "internal", f"{type(error).__name__}: {error}; a fault of eat: --debug shows where")
+    return Failure(1, "internal", f"{type(error).__name__}: {error}; this is a bug of eat, --debug shows where")
 
 
 def _interrupted(words: Sequence[str]) -> Failure:

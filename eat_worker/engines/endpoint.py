@@ -204,7 +204,7 @@ def _result(reply: dict[str, Any], seconds: float, flags: tuple[str, ...]) -> Ro
         text = choice["message"]["content"] or ""
         spoken = (choice.get("logprobs") or {}).get("content") or []
         if not isinstance(text, str):
-            raise TypeError("the content is no text")
+            raise TypeError("the content is not a text")
         cut = choice.get("finish_reason") == "length"
         return RoundResult(
             text=text.rstrip("\ufffd") if cut else text,  # an answer may be cut within a character

@@ -234,7 +234,7 @@ def _start(model: Path, adapter: Path | None, *, threads: int, slots: int, conte
         return xllamacpp.Server(params)
     except RuntimeError as error:
         files = f"{model} with {adapter}" if adapter else str(model)
-        raise ConfigurationError(f"{files}: llama.cpp cannot load it; its own words are on stderr ({error})") from error
+        raise ConfigurationError(f"{files}: llama.cpp cannot load it; its message is on stderr ({error})") from error
 
 
 def _gguf(settings: Settings) -> tuple[Path, Path | None]:

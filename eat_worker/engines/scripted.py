@@ -193,7 +193,7 @@ def _sentence(value: Mapping[str, Any]) -> Sentence:
 def _fault(value: Mapping[str, Any]) -> Fault:
     _only(value, "fault", "at", "text", "seconds")
     if value["fault"] not in FAULTS:
-        raise ValueError(f"{value['fault']!r} is no fault; there are: {', '.join(FAULTS)}")
+        raise ValueError(f"{value['fault']!r} is not a fault; the faults are: {', '.join(FAULTS)}")
     if ("at" in value) == ("text" in value):
         raise ValueError("either `at` or `text` says when")
     at, text = value.get("at"), value.get("text")
@@ -216,7 +216,7 @@ def _only(value: Mapping[str, Any], *known: str) -> None:
 
 def _word(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not a text")
     return value
 
 

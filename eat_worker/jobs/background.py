@@ -59,7 +59,7 @@ class Background:
                 pause = self._step()
             except Exception:
                 # Liveness is what breaks in queues: this thread outlives any fault and says so.
-                log.exception("the thread %s failed; it tries again", self._thread.name)
+                log.exception("the thread %s failed; it continues", self._thread.name)
                 pause = self._every
 
     def _ends_within(self, seconds: float) -> bool:

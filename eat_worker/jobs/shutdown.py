@@ -111,7 +111,7 @@ class Shutdown:
             timer.start()
 
     def _late(self, seconds: float) -> None:
-        log.warning("not done %.0f s after it was asked to stop: what is under way is released", seconds)
+        log.warning("not done %.0f s after it was asked to stop; the current documents are released", seconds)
         self._end_now()
 
     def _end_now(self) -> None:

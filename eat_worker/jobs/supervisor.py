@@ -100,7 +100,7 @@ class Supervisor:
         if self._restarts >= RESTARTS:
             raise EngineError(
                 f"the worker was killed {RESTARTS + 1} times in a row and finished nothing; "
-                f"its last words are in {worker.log_file}"
+                f"its last lines are in {worker.log_file}"
             )
         self._restarts += 1
 
@@ -177,4 +177,4 @@ def _import_path(environ: dict[str, str]) -> dict[str, str]:
 def _how(code: int) -> str:
     if code == EngineBroken.exit_code:
         return "its engine broke or was stuck"
-    return signal.Signals(-code).name if code < 0 else "stopped from outside"
+    return signal.Signals(-code).name if code < 0 else "another process ended it"

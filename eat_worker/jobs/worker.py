@@ -38,7 +38,7 @@ UNTIL_SECONDS = 0.5
 IDLE = Backoff(0.05, 1.0, steady=1.0)  # while there is no document to take
 # A database that is silent for so long is taken to be away: short enough for the next beat to save a lease of a minute.
 ANSWER_SECONDS = 20.0
-RESUME = "stopped, nothing is lost; to go on: eat worker"
+RESUME = "stopped, nothing is lost; to continue: eat worker"
 
 
 class Pool:
@@ -202,5 +202,5 @@ class Until(Background):
             if self._is_done(self._store):
                 self._shutdown.request()
         except StoreUnavailable as error:
-            log.warning("asked again later: %s", error)
+            log.warning("will ask again: %s", error)
         return self._every

@@ -54,7 +54,7 @@ def weight_files(folder: Path) -> list[Path]:
         names = ["model.safetensors"]
     missing = [name for name in names if not (folder / name).is_file()]
     if missing or not names:
-        raise ConfigurationError(f"{folder}: is no folder of safetensors weights: it lacks {', '.join(missing)}")
+        raise ConfigurationError(f"{folder}: is not a folder of safetensors weights: it lacks {', '.join(missing)}")
     return [folder / name for name in names]
 
 
@@ -82,9 +82,9 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise ConfigurationError(f"{path}: is no JSON: {error}") from error
+        raise ConfigurationError(f"{path}: is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise ConfigurationError(f"{path}: is no JSON object")
+        raise ConfigurationError(f"{path}: is not a JSON object")
     return value
 
 
@@ -100,7 +100,7 @@ def _header(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
     except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigurationError(f"{path}: is no safetensors file: {error}") from error
+        raise ConfigurationError(f"{path}: is not a safetensors file: {error}") from error
     if not whole:
         raise ConfigurationError(f"{path}: is cut short; fetch or make it again")
     return tensors

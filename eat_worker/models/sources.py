@@ -205,7 +205,7 @@ def _downloaded(work: Path) -> int:
 def _last_error(complaints: str) -> str:
     lines = [line.strip() for line in complaints.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    text = (errors or lines or ["pip failed without a word"])[-1]
+    text = (errors or lines or ["pip failed without a message"])[-1]
     if any("Retrying" in line for line in lines):
         text += " (the package index could not be reached)"
     return text

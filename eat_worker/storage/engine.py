@@ -53,7 +53,7 @@ def parse_url(url: str) -> URL:
     if parsed.drivername in ("postgresql", "postgres"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
-        raise ConfigurationError(f"{parsed.drivername!r} is no database of eat; use sqlite or postgresql")
+        raise ConfigurationError(f"{parsed.drivername!r} is not a database for eat; use sqlite or postgresql")
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise ConfigurationError("an SQLite database in memory is forgotten at exit; write sqlite:///FILE")
     return parsed

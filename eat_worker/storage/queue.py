@@ -165,7 +165,7 @@ class Queue(Leases):
         return None
 
     def runs_before(self, run_id: int) -> list[Run]:
-        """Open runs whose documents the workers of this run take before its own, those to come first first."""
+        """Open runs whose documents the workers of this run take before its own, in that order."""
         run = self.get_run(run_id)
         queues, place = set(run.spec.queues.values()), (-run.priority, run.id)
         others = [other for other in self.list_runs() if other.state == "open" and (-other.priority, other.id) < place]

@@ -40,7 +40,7 @@ def train_crf(
     try:
         import pycrfsuite
     except ModuleNotFoundError as error:
-        raise ConfigurationError("training a crf needs python-crfsuite; install eat_worker[local]") from error
+        raise ConfigurationError("training a crf needs python-crfsuite; run: pip install python-crfsuite") from error
     trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
     trainer.set_params(
         {

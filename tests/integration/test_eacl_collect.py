@@ -405,8 +405,8 @@ def test_a_damaged_answer_on_disk_is_asked_again(tmp_path: Path, small_world: Wi
     [
         (["--lang", "en"], 2, "from English into another language"),
         (["--lang", "kr"], 78, "did you mean ko"),
-        (["--lang", "ko", "--api", "wikipedia"], 78, "is no address"),
-        (["--lang", "ko", "--api", "http://{lang}:port/"], 78, "is no address of an API"),
+        (["--lang", "ko", "--api", "wikipedia"], 78, "is not an address"),
+        (["--lang", "ko", "--api", "http://{lang}:port/"], 78, "is not the address of an API"),
         (["--lang", "ko", "-o", "english.jsonl"], 2, "is the file that is read"),
     ],
 )

@@ -218,7 +218,7 @@ def test_sigterm_drains_at_a_round(tmp_path, started):
     assert set(site.statuses()) <= {"queued", "done"}
     assert site.rows("SELECT count(*) FROM attempts WHERE ended_at IS NULL") == [(0,)]
     assert site.rows("SELECT count(*) FROM attempts WHERE outcome NOT IN ('committed', 'released')") == [(0,)]
-    assert "to go on: eat worker" in site.log()
+    assert "to continue: eat worker" in site.log()
 
 
 def test_ctrl_c_is_130_and_twice_is_at_once(tmp_path, started):
@@ -455,8 +455,8 @@ def test_a_worker_whose_key_is_refused_ends_and_its_documents_wait(tmp_path, ref
     done = eat_worker(site)
     assert (done.returncode, done.stdout) == (78, "")
     assert done.stderr.splitlines()[-1] == f"eat: {REFUSED}"
-    assert "this worker cannot go on" in done.stderr
-    assert "to go on: eat worker" not in done.stderr
+    assert "this worker cannot continue" in done.stderr
+    assert "to continue: eat worker" not in done.stderr
     assert refusing.asked == 1
     check_nothing_lost(site, REFUSED)
 

@@ -164,7 +164,7 @@ def test_a_drain_that_takes_too_long_gives_back_and_ends(tmp_path: Path, sites: 
     assert worker.wait(10) == 0
     assert site.statuses() == {"queued": 2}
     assert site.rows("SELECT DISTINCT outcome FROM attempts") == [("released",)]
-    assert "not done 1 s after it was asked to stop: what is under way is released" in site.log()
+    assert "not done 1 s after it was asked to stop; the current documents are released" in site.log()
 
 
 SLOW = [{"fault": "sleep", "text": "", "seconds": 0.1}]

@@ -35,7 +35,7 @@ def test_others_are_refused_unless_accepted_as_they_are(url: str, key: bool, rea
 
 @pytest.mark.parametrize("url", ["http://169.254.169.254/latest", "https://[fe80::1]/v1"])
 def test_link_local_addresses_are_never_asked(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="a link-local address is no chat server"):
+    with pytest.raises(ConfigurationError, match="a link-local address is not a chat server"):
         check_endpoint_url(url, key=True, insecure=True)
 
 

@@ -52,12 +52,12 @@ def _opened(path: Path) -> Any:
     try:
         import pycrfsuite
     except ModuleNotFoundError as error:
-        raise ConfigurationError("the extractor crf needs python-crfsuite; install eat_worker[local]") from error
+        raise ConfigurationError("the extractor crf needs python-crfsuite; run: pip install python-crfsuite") from error
     tagger = pycrfsuite.Tagger()
     try:
         tagger.open(str(path))
     except ValueError as error:
-        raise ConfigurationError(f"{path} is no model of python-crfsuite: {error}") from error
+        raise ConfigurationError(f"{path} is not a model of python-crfsuite: {error}") from error
     return tagger
 
 

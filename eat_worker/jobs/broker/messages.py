@@ -106,7 +106,7 @@ def register(
     signer: Signer | None = None,
     refused: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Make `app` hand every hint to `take`. A message that is no hint, or not signed as `signer` does, is dropped.
+    """Make `app` hand every hint to `take`. A message that is not a hint, or not signed as `signer` does, is dropped.
 
     `refused` hears why: `no_hint` or `not_signed`.
     """
@@ -117,7 +117,7 @@ def register(
         try:
             hint = from_arguments(document_id, stage, attempt)
         except (TypeError, ValueError):
-            log.warning("a message that is no hint was dropped")
+            log.warning("a message that is not a hint was dropped")
             refused(NO_HINT)
             return
         if not signer.accepts([document_id, stage, attempt], signature):

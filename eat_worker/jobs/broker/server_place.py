@@ -62,7 +62,7 @@ def socket_path(state: Path) -> Path:
         if len(os.fsencode(folder / name)) <= SOCKET_PATH_LIMIT and _is_private(folder):
             return folder / name
     raise ConfigurationError(
-        f"the state folder {state} lies too deep for a unix socket ({SOCKET_PATH_LIMIT} bytes) and no private short "
+        f"the state folder {state} has too long a path for a socket ({SOCKET_PATH_LIMIT} bytes) and no private short "
         "folder could be made; use a shorter --state, set XDG_RUNTIME_DIR, or use --broker none"
     )
 

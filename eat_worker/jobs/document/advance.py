@@ -119,7 +119,7 @@ class Advancer:
             self._break_off(claim, error)
         except ConfigurationError as error:
             # A wrong key or an engine that cannot do what the run asks is this worker's fault: no document pays for it.
-            log.error("this worker cannot go on: %s", error, extra=_about(claim))
+            log.error("this worker cannot continue: %s", error, extra=_about(claim))
             self._release(claim, rounds, reason=str(error))
             self._give_up(error)
         except Exception as error:  # noqa: BLE001  # stored with the document and logged, whatever it is
@@ -205,13 +205,13 @@ class Advancer:
             rounds.flush()
             self._store.release(claim, reason=reason)
         except EatError as error:
-            log.warning("not released, its lease runs out instead: %s", error, extra=_about(claim))
+            log.warning("not released; its lease will expire: %s", error, extra=_about(claim))
 
     def _fail(self, claim: Claim, rounds: RoundLog, error: Exception) -> None:
         """Store the error with the document; it is tried again until it has used up its faults."""
         known, retryable = isinstance(error, EatError), _is_retryable(error)
         # An error that is not ours may quote the text; its words are stored with the document.
-        about = str(error) if known else "a fault of eat, see eat show"
+        about = str(error) if known else "a bug of eat, see eat show"
         log.warning("%s: %s", type(error).__name__, about, extra=_about(claim), exc_info=not known)
         failures = claim.retries + 1 if retryable else claim.faults + 1
         try:
@@ -230,7 +230,7 @@ class Advancer:
             )
             self.metrics.document_failed(status, claim.document.lang, code)
         except EatError as second:
-            log.warning("not recorded, the lease runs out instead: %s", second, extra=_about(claim))
+            log.warning("not recorded; the lease will expire: %s", second, extra=_about(claim))
 
     def _break_off(self, claim: Claim, error: EngineBroken) -> None:
         """Commit nothing: what was answered last may be wrong. The process ends, and the document counts the break."""
@@ -240,7 +240,7 @@ class Advancer:
             status = self._store.break_off(claim, reason=str(error))
             self.metrics.document_failed(status, claim.document.lang, error.code)
         except EatError as second:
-            log.warning("not recorded, the lease runs out instead: %s", second, extra=_about(claim))
+            log.warning("not recorded; the lease will expire: %s", second, extra=_about(claim))
 
 
 def _is_retryable(error: Exception) -> bool:

@@ -85,7 +85,7 @@ class HeldLeases:
                 with suppress(LeaseLost):
                     self._store.break_off(claim, reason=str(error))
             else:
-                self._store.release(claim, reason="the worker was told to end at once")
+                self._store.release(claim, reason="the worker had to end at once")
 
 
 class Heartbeat(Background):

@@ -42,10 +42,10 @@ class Metrics:
         )
         self._generated = counter("eat_generated_tokens_total", "Tokens that the model wrote.")
         self._prompt = counter("eat_prompt_tokens_total", "Tokens that the model was given.")
-        self._flags = counter("eat_output_flags_total", "Rounds by what was remarked on them.", "flag")
+        self._flags = counter("eat_output_flags_total", "Rounds by their flags.", "flag")
         self._retries = counter("eat_retries_total", "Documents that go back to the queue after an error.", "reason")
         self._lost = counter("eat_lease_expired_total", "Leases that this worker lost while it worked.")
-        self._refused = counter("eat_input_rejected_total", "Messages that were not taken.", "code")
+        self._refused = counter("eat_input_rejected_total", "Messages that were refused.", "code")
         self._backlog = gauge("eat_backlog_documents", "Documents of open runs, in the database.", "state")
         self._oldest = gauge("eat_backlog_oldest_age_seconds", "How long the oldest queued document has waited.")
         self._backlog_seconds = gauge("eat_backlog_seconds", "Engine time that the backlog will take, estimated.")
@@ -109,7 +109,7 @@ class Metrics:
 
     def oom_splits(self, number: Callable[[], int]) -> None:
         """Ask `number` for the batches that were halved for want of memory whenever the metrics are read."""
-        self.registry.register(_Asked("eat_oom_splits", "Batches that were halved for want of memory.", number))
+        self.registry.register(_Asked("eat_oom_splits", "Batches that were halved because memory ran out.", number))
 
 
 class _Asked(Collector):

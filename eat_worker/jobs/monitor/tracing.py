@@ -42,7 +42,7 @@ def open_tracing(environ: Mapping[str, str]) -> Tracing:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
-        log.warning("traces are asked for and cannot be made; run: pip install 'eat_worker[otel]'")
+        log.warning("traces were asked for, but cannot be made; run: pip install 'eat_worker[otel]'")
         return Tracing(None)
     provider = TracerProvider(
         resource=Resource.create({"service.name": environ.get("OTEL_SERVICE_NAME", "eat_worker")})

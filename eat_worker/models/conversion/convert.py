@@ -85,7 +85,7 @@ def _demand_whole(values: Mapping[str, Any], tensors: Mapping[str, ReaderTensor]
         raise ModelError(f"it lacks {len(missing)} tensors, such as {', '.join(missing[:3])}")
     strange = sorted(tensors.keys() - {*needed, "output.weight"})
     if strange:
-        raise ModelError(f"it has tensors that such a Qwen2 has not: {', '.join(strange[:3])}")
+        raise ModelError(f"it has tensors that such a Qwen2 does not have: {', '.join(strange[:3])}")
 
 
 def _dequantised(tensor: ReaderTensor) -> torch.Tensor:

@@ -91,7 +91,7 @@ class Site:
         except httpx.TransportError as error:
             raise _Busy(str(error) or type(error).__name__) from error
         except (httpx.InvalidURL, UnicodeError) as error:
-            raise ConfigurationError(f"{url} is no address of an API: {error}; see --api") from error
+            raise ConfigurationError(f"{url} is not the address of an API: {error}; see --api") from error
         self._reached = True
         if answer.status_code in BUSY_STATUSES:
             raise _Busy(f"status {answer.status_code}", _retry_after(answer))

@@ -92,7 +92,7 @@ def parse_pair(raw: bytes, lang: str | None = None) -> EaclPair:
     if words is None:
         words = title if title in text else None
     elif not isinstance(words, str) or not words or words not in text:
-        raise PairError("bad_words", "words do not stand in the text")
+        raise PairError("bad_words", "words do not occur in the text")
     return EaclPair(_lang(record.get("lang"), lang), english, title, text, words)
 
 

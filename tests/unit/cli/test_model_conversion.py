@@ -35,7 +35,7 @@ def test_a_model_is_converted_once_and_then_known_by_its_name(eat: Eat, models: 
     assert eat("model", "verify", "tiny-hf", "--models-dir", "m").code == 0
     again = eat("model", "convert", "tiny", "--models-dir", "m")
     assert again.code == 78
-    assert "tiny-hf is there already; remove it, or name another place with --out" in again.err
+    assert "tiny-hf exists already; remove it, or name another place with --out" in again.err
     folder = eat("model", "convert", "tiny-hf", "--models-dir", "m")
     assert folder.code == 78
     assert "is a folder of safetensors weights already" in folder.err

@@ -222,4 +222,4 @@ def test_a_narrow_terminal_gets_fewer_columns_and_is_told(
     heads = re.sub(r"\x1b\[\d*m", "", screen.getvalue()).splitlines()[0].split()
     assert heads[:5] == ["run", "dataset", "lang", "docs", "F1"]
     assert "R" not in heads
-    assert "left out for want of width: P, R, official, span; " in screen.getvalue()
+    assert "left out for lack of width: P, R, official, span; " in screen.getvalue()

@@ -92,7 +92,7 @@ def test_a_step_that_fails_is_logged_and_the_next_comes_as_usual(caplog: pytest.
 
     with Steps(step, every=0.001):
         assert again.wait(5)
-    assert "the thread eat-steps failed; it tries again" in caplog.text
+    assert "the thread eat-steps failed; it continues" in caplog.text
     assert "ZeroDivisionError: ours" in caplog.text
 
 

@@ -84,7 +84,7 @@ def test_a_worker_that_was_stopped_from_outside_is_started_again(given, caplog):
     with supervisor(given, "") as one:
         wait_for_end(one)
         one.check()
-    assert "stopped from outside" in caplog.text
+    assert "another process ended it" in caplog.text
 
 
 def test_a_worker_whose_engine_broke_is_started_again(given, caplog):
@@ -100,7 +100,7 @@ def test_workers_that_keep_dying_are_given_up(given):
             wait_for_end(one)
             one.check()
         wait_for_end(one)
-        told = r"killed 11 times in a row and finished nothing; its last words are in .*worker-.*\.log"
+        told = r"killed 11 times in a row and finished nothing; its last lines are in .*worker-.*\.log"
         with pytest.raises(EngineError, match=told):
             one.check()
 

@@ -128,13 +128,13 @@ def test_a_safetensors_file_that_is_cut_short_or_something_else_is_refused(tmp_p
         tensor_shapes(path)
     for content in (b"", b"GGUF", (2).to_bytes(8, "little") + b"{}", (9**20).to_bytes(8, "little") + b"{}"):
         path.write_bytes(content)
-        with pytest.raises(ConfigurationError, match="is no safetensors file"):
+        with pytest.raises(ConfigurationError, match="is not a safetensors file"):
             tensor_shapes(path)
     with pytest.raises(ConfigurationError, match="cannot be read"):
         tensor_shapes(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize(("content", "message"), [("[", "is no JSON:"), ("[]", "is no JSON object")])
+@pytest.mark.parametrize(("content", "message"), [("[", "is not JSON:"), ("[]", "is not a JSON object")])
 def test_a_configuration_that_does_not_parse_is_refused(tmp_path: Path, content: str, message: str) -> None:
     folder = model(tmp_path / "m")
     (folder / "chat_template.jinja").unlink()

@@ -26,7 +26,7 @@ from eat_worker.storage.values import Run
     ("url", "message"),
     [
         ("eat.db", "'eat.db' is not a database URL; write sqlite:///FILE or postgresql://USER@HOST/NAME"),
-        ("mysql://db/eat", "'mysql' is no database of eat; use sqlite or postgresql"),
+        ("mysql://db/eat", "'mysql' is not a database for eat; use sqlite or postgresql"),
         ("sqlite://", "an SQLite database in memory is forgotten at exit; write sqlite:///FILE"),
         ("sqlite:///:memory:", "an SQLite database in memory is forgotten at exit; write sqlite:///FILE"),
     ],

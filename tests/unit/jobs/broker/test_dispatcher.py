@@ -174,7 +174,7 @@ def test_the_thread_outlives_a_fault_of_its_own(desk, broker, monkeypatch, caplo
     monkeypatch.setattr(desk.store, "take_hints", take_hints)
     with dispatcher(desk, broker):
         eventually(lambda: ids(broker) == [1])
-    assert "the thread eat-dispatcher failed; it tries again" in caplog.text
+    assert "the thread eat-dispatcher failed; it continues" in caplog.text
 
 
 def test_a_nudge_is_heard_at_once(desk, broker, monkeypatch):

@@ -94,4 +94,4 @@ def test_the_task_hands_hints_on_and_drops_what_is_none(caplog):
     app.tasks[TASK](7, "backward", 3)
     app.tasks[TASK](7, "dance", 3)
     assert taken == [Hint(7, Stage.BACKWARD, 3, "")]
-    assert "no hint" in caplog.text
+    assert "not a hint" in caplog.text

@@ -249,7 +249,7 @@ def test_an_engine_that_breaks_while_the_database_is_away_leaves_the_lease_to_ru
     monkeypatch.setattr(desk.store, "break_off", raising(StoreUnavailable("away")))
     desk.advancer().take(hint())
     assert desk.status() == "running"
-    assert "the lease runs out instead: away" in caplog.text
+    assert "the lease will expire: away" in caplog.text
 
 
 def at_round(number, action):
@@ -356,7 +356,7 @@ def test_no_document_pays_for_a_worker_that_is_set_up_wrongly(desk, caplog):
     assert (desk.status(), desk.store.dossier(1).error_code) == ("queued", None)
     assert desk.sql("SELECT faults, expiries, lease_owner, not_before FROM documents") == [(0, 0, None, None)]
     assert desk.sql("SELECT outcome, error FROM attempts") == [("released", "the model server refused the key")]
-    assert "this worker cannot go on: the model server refused the key" in caplog.text
+    assert "this worker cannot continue: the model server refused the key" in caplog.text
     # What was answered before is kept, and another worker asks only the rest.
     assert desk.rounds() == [("forward", -1, 1), ("forward", -1, 2)]
     desk.engine.before = lambda number: None
@@ -389,7 +389,7 @@ def test_a_wrong_setting_while_the_database_is_away_still_stops_the_worker(desk,
     desk.advancer(give_up=told.append).take(hint())
     assert [str(error) for error in told] == ["wrong"]
     assert desk.status() == "running"
-    assert "its lease runs out instead" in caplog.text
+    assert "its lease will expire" in caplog.text
 
 
 def test_an_error_that_is_not_ours_is_stored_with_its_name(desk, caplog):
@@ -472,7 +472,7 @@ def test_a_drain_while_the_database_is_away_leaves_the_lease_to_run_out(desk, mo
     monkeypatch.setattr(desk.store, "release", raising(StoreUnavailable("away")))
     desk.advancer().take(hint())
     assert desk.status() == "running"
-    assert "its lease runs out instead" in caplog.text
+    assert "its lease will expire" in caplog.text
 
 
 def test_a_lease_lost_while_failing_is_only_logged(desk, monkeypatch, caplog):

@@ -145,7 +145,7 @@ def test_shared_embeddings_stay_shared(tiny_gguf_file: Path, tmp_path: Path) -> 
     ("drop", "values", "message"),
     [
         (("blk.1.ffn_up.weight",), {}, r"it lacks 1 tensors, such as blk\.1\.ffn_up\.weight"),
-        ((), {"qwen2_block_count": 1}, r"tensors that such a Qwen2 has not: blk\.1\.attn_k\.bias"),
+        ((), {"qwen2_block_count": 1}, r"tensors that such a Qwen2 does not have: blk\.1\.attn_k\.bias"),
         ((), {"qwen2__rope__scaling__type": "yarn"}, "its positions are scaled"),
         ((), {"tokenizer_ggml_pre": "llama-bpe"}, "its tokenizer is gpt2/llama-bpe"),
         (("tokenizer.chat_template",), {}, "no chat template"),
