@@ -76,12 +76,12 @@ class Advancer:
     def take(self, hint: Hint) -> None:
         """Work on the document of a hint as far as this worker can; nothing happens when the hint is out of date."""
         held = self._held
-        self._start(lambda: self._store.claim(hint.document_id, hint.stage, held.worker, held.lease_seconds))
+        self._start(lambda: self._store.queue.claim(hint.document_id, hint.stage, held.worker, held.lease_seconds))
 
     def take_next(self) -> bool:
         """Work on whatever document comes next in the database; False when there is none."""
         held = self._held
-        return self._start(lambda: self._store.claim_next(self.queues, held.worker, held.lease_seconds))
+        return self._start(lambda: self._store.queue.claim_next(self.queues, held.worker, held.lease_seconds))
 
     def _start(self, find: Callable[[], Claim | None]) -> bool:
         if self._held.stop.is_set():
@@ -159,7 +159,7 @@ class Advancer:
         following = self._stored(
             claim,
             rounds.waiting,
-            lambda: self._store.commit_stage(
+            lambda: self._store.queue.commit_stage(
                 claim, result, stage, keep=keep, lease_seconds=self._held.lease_seconds, rounds=rounds.waiting
             ),
         )
@@ -170,7 +170,7 @@ class Advancer:
         return following and rounds.known(following)
 
     def _write(self, claim: Claim, waiting: Sequence[RoundOutput]) -> str:
-        return self._stored(claim, waiting, lambda: self._store.add_rounds(claim, waiting))
+        return self._stored(claim, waiting, lambda: self._store.queue.add_rounds(claim, waiting))
 
     def _stored(self, claim: Claim, waiting: Sequence[RoundOutput], store: Callable[[], T]) -> T:
         """What `store` returns, once the database takes it; until then the rounds that wait lie in the spool too."""
@@ -199,7 +199,7 @@ class Advancer:
         """Store what is known and free the document at once. Where that fails its lease runs out instead."""
         try:
             rounds.flush()
-            self._store.release(claim, reason=reason)
+            self._store.queue.release(claim, reason=reason)
         except EatError as error:
             log.warning("not given back, its lease runs out instead: %s", error, extra=_about(claim))
 
@@ -214,7 +214,7 @@ class Advancer:
             rounds.flush()
             code = error.code if isinstance(error, EatError) else UNEXPECTED
             status = patiently(
-                lambda: self._store.fail(
+                lambda: self._store.queue.fail(
                     claim,
                     code,
                     str(error) if known else f"{type(error).__name__}: {error}",
@@ -233,7 +233,7 @@ class Advancer:
         log.error("the engine broke: %s", error, extra=_about(claim))
         self._give_up(error)
         try:
-            status = self._store.break_off(claim, reason=str(error))
+            status = self._store.queue.break_off(claim, reason=str(error))
             self.observer.document_failed(status, claim.document.lang, error.code)
         except EatError as second:
             log.warning("not recorded, the lease runs out instead: %s", second, extra=_about(claim))

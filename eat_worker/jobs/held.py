@@ -68,7 +68,7 @@ class Held:
         """Extend every lease; mark those that the database gave to somebody else or that were cancelled."""
         with self._lock:
             held = list(self._claims)
-        gone = self._store.heartbeat(held, self.lease_seconds) if held else ()
+        gone = self._store.queue.heartbeat(held, self.lease_seconds) if held else ()
         with self._lock:
             # What was put down meanwhile is over and not lost.
             self._lost.update(lease for lease in gone if lease in self._claims)
@@ -84,9 +84,9 @@ class Held:
         for claim in held:
             if isinstance(error, EngineBroken):
                 with suppress(LeaseLost):
-                    self._store.break_off(claim, reason=str(error))
+                    self._store.queue.break_off(claim, reason=str(error))
             else:
-                self._store.release(claim, reason="the worker was told to end at once")
+                self._store.queue.release(claim, reason="the worker was told to end at once")
 
 
 class Heartbeat:

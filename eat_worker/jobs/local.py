@@ -72,7 +72,7 @@ def run_until_done(
         # The workers drain as long by themselves; whoever waits for them must not be quicker.
         stop = stack.enter_context(Stop(drain_seconds=settings.drain_seconds + 2 * RELEASE_SECONDS))
         store = stack.enter_context(open_store(settings.database))
-        before = [run.id for run_id in run_ids for run in store.runs_before(run_id) if run.id not in run_ids]
+        before = [run.id for run_id in run_ids for run in store.runs.runs_before(run_id) if run.id not in run_ids]
         if broker_url(settings) == NONE:
             check = stack.enter_context(_threads(settings, stop))
         else:
@@ -105,10 +105,11 @@ def free_the_dead(store: Store, settings: Settings) -> None:
     """
     if not settings.database.startswith("sqlite"):
         return
-    for owner in store.lease_owners():
+    for owner in store.operating.lease_owners():
         host, _, number = owner.rpartition("-")
         if host == socket.gethostname() and number.isdecimal() and not is_alive(int(number)):
-            log.info("worker %s is gone; %d of its documents are free again", owner, store.expire_leases(owner))
+            freed = store.operating.expire_leases(owner)
+            log.info("worker %s is gone; %d of its documents are free again", owner, freed)
 
 
 def count_documents(store: Store, run_ids: Sequence[int], before: Sequence[int] = ()) -> Counts:
@@ -116,16 +117,16 @@ def count_documents(store: Store, run_ids: Sequence[int], before: Sequence[int] 
     by_status: dict[str, int] = {}
     is_open = False
     for run_id in run_ids:
-        for status in store.run_status(run_id):
+        for status in store.reading.run_status(run_id):
             is_open = is_open or status.run.state == "open"
             for name, documents in status.documents.items():
                 by_status[name] = by_status.get(name, 0) + documents
-    return Counts(by_status, is_open, store.count_unfinished(before))
+    return Counts(by_status, is_open, store.reading.count_unfinished(before))
 
 
 def _finished_work(store: Store, run_ids: Sequence[int]) -> tuple[int, int]:
     """Documents that have ended and rounds that are stored."""
-    return count_documents(store, run_ids).ended, store.count_rounds(run_ids)
+    return count_documents(store, run_ids).ended, store.reading.count_rounds(run_ids)
 
 
 def _follow(

@@ -111,8 +111,8 @@ class Spool:
 def _store(store: Store, lease: Lease, rounds: list[RoundOutput]) -> bool:
     about = {"document": lease.document_id, "stage": lease.stage, "attempt": lease.attempt}
     try:
-        store.add_rounds(lease, rounds)
-        store.release(lease, reason="its worker ended while the database was away")
+        store.queue.add_rounds(lease, rounds)
+        store.queue.release(lease, reason="its worker ended while the database was away")
     except LeaseLost as error:
         log.info("dropped from the spool: %s", error, extra=about)
         return False

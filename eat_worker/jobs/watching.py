@@ -77,5 +77,7 @@ class Watch:
             stack.enter_context(bound(worker=worker, fingerprint=" ".join(fingerprints)))
             if self._pages:  # nobody else asks how the surroundings are
                 broker = partial(ask_broker, self._settings)
-                stack.enter_context(Probe(self.health, self.observer, ask_database=store.backlog, ask_broker=broker))
+                stack.enter_context(
+                    Probe(self.health, self.observer, ask_database=store.operating.backlog, ask_broker=broker)
+                )
             yield

@@ -139,7 +139,7 @@ def worker_name() -> str:
 def _has_work(store: Store) -> bool:
     """Whether documents of any open run are left; taken for granted while the database is away."""
     try:
-        return store.count_unfinished([run.id for run in store.list_runs() if run.state == "open"]) > 0
+        return store.reading.count_unfinished([run.id for run in store.runs.list_runs() if run.state == "open"]) > 0
     except StoreUnavailable:
         return True
 

@@ -61,8 +61,8 @@ def status(settings: Settings, run: str | None = None) -> list[RunProgress]:
     if run is None and is_new(settings):
         return []
     with open_existing(settings) as store:
-        run_id = None if run is None else store.get_run(run).id
-        return [_progress(one, time.time()) for one in store.run_status(run_id)]
+        run_id = None if run is None else store.runs.get_run(run).id
+        return [_progress(one, time.time()) for one in store.reading.run_status(run_id)]
 
 
 def backlog(settings: Settings) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def backlog(settings: Settings) -> dict[str, Any]:
     if is_new(settings):
         return asdict(Backlog(queued=0, running=0, dead_letters=0, oldest_age_seconds=0.0, seconds=0.0))
     with open_existing(settings) as store:
-        return asdict(store.backlog())
+        return asdict(store.operating.backlog())
 
 
 def _progress(status_: RunStatus, now: float) -> RunProgress:

@@ -27,7 +27,7 @@ from world import START, Clock, World
 
 from eat_worker.jobs import advance, dispatcher, pool, stages
 from eat_worker.method import backward, forward, matching, rounds
-from eat_worker.storage import control, engine
+from eat_worker.storage import engine, operating
 from eat_worker.storage.store import Store
 
 # After the faults stop everything has ended within so many seconds and the time that its rounds take, ten per document,
@@ -143,7 +143,7 @@ def virtual() -> Iterator[Clock]:
     log = logging.getLogger("eat_worker")
     level, log.propagate = log.level, False
     with ExitStack() as stack:
-        for module in (advance, dispatcher, control, engine):
+        for module in (advance, dispatcher, operating, engine):
             stack.enter_context(patch.object(module, "time", clock))
         for module, name, value in PERIODS:
             stack.enter_context(patch.object(module, name, value))

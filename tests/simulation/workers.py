@@ -23,7 +23,7 @@ from turns import Event, Killed, Task
 from world import World
 
 from eat_worker.engines.scripted import Scripted
-from eat_worker.errors import EatError, EngineBroken, LeaseLost, StoreUnavailable
+from eat_worker.errors import EatError, EngineBroken, StoreUnavailable
 from eat_worker.jobs.advance import Advancer
 from eat_worker.jobs.dispatcher import Dispatcher
 from eat_worker.jobs.held import Heartbeat, Held
@@ -33,8 +33,8 @@ from eat_worker.jobs.stages import Tools
 from eat_worker.jobs.stopping import BROKEN_SECONDS, RELEASE_SECONDS
 from eat_worker.jobs.watchdog import Watchdog
 from eat_worker.method.document import Stage
-from eat_worker.storage.commit import Fence
-from eat_worker.storage.engine import Database, Transaction
+from eat_worker.storage.engine import Database
+from eat_worker.storage.queue import Queue
 from eat_worker.storage.store import Store
 from eat_worker.storage.values import Claim, Lease
 
@@ -61,7 +61,8 @@ class Worker(Client):
         self.stop = Event(world)
         self.is_alive = True
         self.engine = Answers(self, shared.scripted)
-        self.store = _Store(world.ground.database(self), self)
+        self.store = Store(world.ground.database(self))
+        self.store.queue = _Queue(self.store.database, self)
         self.held = Held(self.store, name, LEASE_SECONDS, self.stop)  # type: ignore[arg-type]  # a virtual Event
         self.heartbeat: Task | None = None
         self._on_end = on_end
@@ -186,6 +187,9 @@ class Worker(Client):
             self.excuse(0.0)
         return self.world.database_away
 
+    def refused(self) -> None:
+        self.world.met["write_refused"] += 1
+
     def commit(self, sqlite: sqlite3.Connection) -> None:
         world = self.world
         if world.strikes("crash_before_commit"):
@@ -298,8 +302,8 @@ class Worker(Client):
                 self._idle.set()
 
 
-class _Store(Store):
-    """The product's store, which tells the world what it refused."""
+class _Queue(Queue):
+    """The product's queue, which tells the world what it refused."""
 
     def __init__(self, database: Database, worker: Worker) -> None:
         super().__init__(database)
@@ -309,13 +313,6 @@ class _Store(Store):
         claim = super().claim(document_id, stage, worker, lease_seconds)
         self.world.met["hint_refused"] += claim is None
         return claim
-
-    def _fence(self, transaction: Transaction, claim: Claim | Lease) -> Fence:
-        try:
-            return super()._fence(transaction, claim)
-        except LeaseLost:
-            self.world.met["write_refused"] += 1
-            raise
 
     def release(self, claim: Claim | Lease, *, reason: str) -> None:
         try:

@@ -19,7 +19,8 @@ from eat_worker.method.document import Document
 from eat_worker.metrics.published import Published
 from eat_worker.runs.reporting import report
 from eat_worker.settings import Settings
-from eat_worker.storage.store import Store, open_store
+from eat_worker.storage.reading import Reading
+from eat_worker.storage.store import open_store
 
 Eat = Callable[..., Any]
 
@@ -81,9 +82,9 @@ def test_watching_ends_with_the_run(finished: Settings, eat: Eat, monkeypatch: p
 
     def cancel(_: float) -> None:
         with open_store(finished.database) as store:
-            claim = store.claim_next(["chat.f"], "w2", 60)
+            claim = store.queue.claim_next(["chat.f"], "w2", 60)
             assert claim is not None
-            store.fail(claim, "engine", "no", retryable=False, max_faults=1, not_before_seconds=0)
+            store.queue.fail(claim, "engine", "no", retryable=False, max_faults=1, not_before_seconds=0)
 
     monkeypatch.setattr("time.sleep", cancel)
     assert eat("status", "--watch").out == "demo: 3/4 documents, 1 failed\ndemo: 4/4 documents, 2 failed\n"
@@ -224,8 +225,10 @@ def test_servers_that_do_not_answer_end_with_69_and_show_no_password(eat: Eat) -
 def twice(finished: Settings) -> Settings:
     """The documents of `demo` in a second run as well."""
     with open_store(finished.database) as store:
-        spec = replace(store.get_run("demo").spec, name="again")
-        store.add_documents(store.add_run(spec).id, [store.dossier(number).document for number in (1, 2)])
+        spec = replace(store.runs.get_run("demo").spec, name="again")
+        store.runs.add_documents(
+            store.runs.add_run(spec).id, [store.reading.dossier(number).document for number in (1, 2)]
+        )
     return finished
 
 
@@ -248,9 +251,9 @@ def test_a_document_that_is_named_fully_needs_no_choice(twice: Settings, eat: Ea
 
 def test_an_id_that_very_many_have_is_not_listed_in_full(finished: Settings, eat: Eat) -> None:
     with open_store(finished.database) as store:
-        korean = store.dossier(1).document
+        korean = store.reading.dossier(1).document
         new = [replace(korean, text=f"글 {number}", gold=None) for number in range(30)]
-        store.add_documents(store.get_run("demo").id, new)
+        store.runs.add_documents(store.runs.get_run("demo").id, new)
     said = eat("show", "k1").err
     assert said.startswith("more than 10 documents have the id 'k1': 34 (run demo), 33 (run demo), ")
     assert "25 (run demo), ...; the newest is shown" in said
@@ -295,7 +298,7 @@ def test_an_export_that_breaks_off_leaves_the_older_file(
     def away(*_: object) -> object:
         raise StoreUnavailable("the database went away")
 
-    monkeypatch.setattr(Store, "_ledgers", away)
+    monkeypatch.setattr(Reading, "_ledgers", away)
     assert eat("export", "demo", "-o", "found.jsonl").code == 69
     assert target.read_text() == "older"
     assert not list(tmp_path.glob("*.partial"))

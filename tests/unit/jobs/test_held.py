@@ -8,7 +8,7 @@ from eat_worker.method.document import Stage
 
 
 def claim(desk, document_id=1):
-    found = desk.store.claim(document_id, Stage.FORWARD, "w1", 60)
+    found = desk.store.queue.claim(document_id, Stage.FORWARD, "w1", 60)
     assert found is not None
     return found
 
@@ -28,7 +28,7 @@ def test_a_beat_extends_what_is_held_and_nothing_else(desk):
 
 
 def test_a_beat_with_empty_hands_asks_nothing(desk, monkeypatch):
-    monkeypatch.setattr(desk.store, "heartbeat", None)
+    monkeypatch.setattr(desk.store.queue, "heartbeat", None)
     desk.held.beat()
 
 
@@ -64,7 +64,7 @@ def test_a_document_that_is_claimed_here_again_is_no_longer_its_first_holders(de
     desk.add_run()
     with desk.held.holding(claim(desk)):
         desk.sql("UPDATE documents SET lease_until = 1")
-        desk.store.take_hints(0, window=0, stale_after=60)
+        desk.store.queue.take_hints(0, window=0, stale_after=60)
         second = claim(desk)
         holding = desk.held.holding(second)
         holding.__enter__()
@@ -102,14 +102,14 @@ def test_what_is_held_counts_an_engine_that_broke_and_no_other_error(desk):
 
 def test_the_heartbeat_outlives_errors(desk, monkeypatch, caplog):
     desk.add_run()
-    real, errors = desk.store.heartbeat, [StoreUnavailable("away"), ZeroDivisionError("ours")]
+    real, errors = desk.store.queue.heartbeat, [StoreUnavailable("away"), ZeroDivisionError("ours")]
 
     def heartbeat(*args):
         if errors:
             raise errors.pop()
         return real(*args)
 
-    monkeypatch.setattr(desk.store, "heartbeat", heartbeat)
+    monkeypatch.setattr(desk.store.queue, "heartbeat", heartbeat)
     held = Held(desk.store, "w1", 0.06, desk.stop)
     one = claim(desk)
     desk.sql("UPDATE documents SET lease_until = 5")

@@ -30,20 +30,20 @@ def test_it_waits_for_new_documents(desk):
     desk.add_run(documents=3)
     waited = threading.Event()
     for _ in range(100):
-        if desk.store.count_unfinished([1]) == 0:
+        if desk.store.reading.count_unfinished([1]) == 0:
             break
         waited.wait(0.05)
     desk.stop.set()
     pool.join(5)
     assert not pool.is_alive()
-    assert desk.store.count_unfinished([1]) == 0
+    assert desk.store.reading.count_unfinished([1]) == 0
 
 
 def test_the_error_of_one_thread_ends_all(desk, monkeypatch):
     def claim_next(*_):
         raise ConfigurationError("no such table")
 
-    monkeypatch.setattr(desk.store, "claim_next", claim_next)
+    monkeypatch.setattr(desk.store.queue, "claim_next", claim_next)
     with pytest.raises(ConfigurationError, match="no such table"):
         Pool(desk.advancer(), 2, desk.stop).run()
     assert desk.stop.is_set()

@@ -42,7 +42,7 @@ def spool(tmp_path):
 @pytest.fixture
 def lease(desk):
     desk.add_run()
-    return desk.store.claim(1, Stage.FORWARD, "w1", 60).lease
+    return desk.store.queue.claim(1, Stage.FORWARD, "w1", 60).lease
 
 
 def files(tmp_path):
@@ -106,7 +106,7 @@ def test_rounds_of_a_process_that_is_gone_are_stored_and_the_document_is_free(sp
     spool.keep(lease, [ROUND, SECOND])
     left_by(tmp_path, HOST, NOBODY)
     assert Spool(tmp_path / "state" / "spool").restore(desk.store) == 1
-    assert desk.store.dossier(1).rounds == (ROUND, SECOND)
+    assert desk.store.reading.dossier(1).rounds == (ROUND, SECOND)
     assert (desk.status(), desk.attempts()) == ("queued", [("forward", "released")])
     assert files(tmp_path) == []
 
@@ -155,7 +155,7 @@ def test_a_database_that_is_still_away_loses_nothing(spool, lease, desk, tmp_pat
     def away(*_):
         raise StoreUnavailable("away")
 
-    monkeypatch.setattr(desk.store, "add_rounds", away)
+    monkeypatch.setattr(desk.store.queue, "add_rounds", away)
     with pytest.raises(StoreUnavailable):
         Spool(tmp_path / "state" / "spool").restore(desk.store)
     assert len(files(tmp_path)) == 1

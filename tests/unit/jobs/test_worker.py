@@ -34,7 +34,7 @@ def stopped_when(settings: Settings, documents: int) -> int:
     told: list[bool] = []
 
     def until(store: Store) -> bool:
-        (status,) = store.run_status()
+        (status,) = store.reading.run_status()
         if status.documents["done"] >= documents and not told:
             told.append(True)
             threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGTERM)).start()
@@ -47,7 +47,7 @@ def test_a_user_who_stops_it_early_is_told_how_to_go_on(queued: Settings, capsys
     assert stopped_when(queued, 1) == 0
     assert capsys.readouterr().err == f"{RESUME}\n"
     with open_store(queued.database) as store:
-        assert store.count_unfinished([1]) == 1
+        assert store.reading.count_unfinished([1]) == 1
 
 
 def test_where_nothing_is_left_there_is_nothing_to_go_on_with(
