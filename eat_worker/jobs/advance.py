@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
+from eat_worker.engines.identity import fingerprint_in
 from eat_worker.errors import (
     ConfigurationError,
     EatError,
@@ -249,5 +250,5 @@ def _about(claim: Claim) -> dict[str, object]:
         "document": claim.document_id,
         "stage": claim.stage,
         "attempt": claim.attempt,
-        "fingerprint": queue_of(claim.queues, claim.stage).partition(".")[2] or None,
+        "fingerprint": fingerprint_in(queue_of(claim.queues, claim.stage)),
     }

@@ -6,7 +6,6 @@ Knows worker processes, their logs and their deaths; knows progress by SQL only.
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,12 +15,12 @@ from threading import Thread
 from eat_worker.jobs.broker import NONE, broker_url, use_broker
 from eat_worker.jobs.crew import Crew
 from eat_worker.jobs.patience import patiently
-from eat_worker.jobs.processes import is_alive
+from eat_worker.jobs.processes import is_running
 from eat_worker.jobs.stopping import RELEASE_SECONDS, Stop
 from eat_worker.jobs.worker import open_station
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store, open_store
-from eat_worker.storage.values import ENDED
+from eat_worker.storage.values import ENDED, WorkerRecord
 
 log = logging.getLogger(__name__)
 
@@ -101,15 +100,23 @@ def run_until_done(
 def free_the_dead(store: Store, settings: Settings) -> None:
     """End the leases of workers of this machine that are gone, instead of waiting until they run out.
 
-    Only where the database is a file: then every worker runs here, and a process that is gone is gone for good.
+    Only where the database is a file: then every worker runs here, and a process that is gone is gone for good. Whether
+    it is gone, its row says; a worker without a row, and one of whose process nothing is known, keeps its lease.
     """
     if not settings.database.startswith("sqlite"):
         return
-    for owner in store.operating.lease_owners():
-        host, _, number = owner.rpartition("-")
-        if host == socket.gethostname() and number.isdecimal() and not is_alive(int(number)):
+    owners = store.operating.lease_owners()  # asked first: who holds a lease has had a row before
+    workers = store.reading.workers()
+    for owner in owners:
+        # A name may have had several processes; while one of them may live, the leases may be its own.
+        known = [worker for worker in workers if worker.spec.name == owner]
+        if known and all(map(_is_gone, known)):
             freed = store.operating.expire_leases(owner)
             log.info("worker %s is gone; %d of its documents are free again", owner, freed)
+
+
+def _is_gone(worker: WorkerRecord) -> bool:
+    return worker.ended_at is not None or is_running(worker.spec.process) is False
 
 
 def count_documents(store: Store, run_ids: Sequence[int], before: Sequence[int] = ()) -> Counts:

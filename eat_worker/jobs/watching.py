@@ -15,6 +15,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from eat_worker.engines.identity import fingerprints_of
 from eat_worker.jobs.broker import ask_broker
 from eat_worker.jobs.health import Health, Probe
 from eat_worker.jobs.observed_engine import ObservedEngine, Pulse
@@ -69,7 +70,7 @@ class Watch:
         self, store: Store, worker: str, queues: Collection[str], beating: Callable[[], bool]
     ) -> Iterator[None]:
         """While the block lasts the worker works: it is started, and its surroundings are probed."""
-        fingerprints = sorted(queue.partition(".")[2] for queue in queues)
+        fingerprints = fingerprints_of(queues)
         self.observer.serving(fingerprints)
         self.health.silent_for, self.health.beating = self._pulse.silent_for, beating
         self.health.loaded = True

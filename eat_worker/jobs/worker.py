@@ -10,17 +10,19 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from eat_worker.engines.identity import served_queues
-from eat_worker.errors import StoreUnavailable
+from eat_worker import __version__
+from eat_worker.engines.identity import fingerprints_of, served_queues
+from eat_worker.errors import EatError, StoreUnavailable
 from eat_worker.jobs import stages
 from eat_worker.jobs.advance import Advancer
 from eat_worker.jobs.broker import NONE, Broker, broker_url, use_broker
 from eat_worker.jobs.held import Heartbeat, Held
 from eat_worker.jobs.pool import Pool
+from eat_worker.jobs.processes import this_process
 from eat_worker.jobs.signing import open_signer
 from eat_worker.jobs.spool import Spool
 from eat_worker.jobs.stopping import PARENT_VARIABLE, Stop
@@ -28,6 +30,7 @@ from eat_worker.jobs.watchdog import Watchdog
 from eat_worker.jobs.watching import Watch
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store, open_store
+from eat_worker.storage.values import WorkerSpec
 
 log = logging.getLogger(__name__)
 
@@ -77,12 +80,14 @@ def open_station(
         watch = watch or stack.enter_context(Watch(replace(settings, health_address="none"), stop.event))
         tools = watch.tools(stages.open_tools(settings))
         stack.callback(tools.close)
-        held = Held(store, name or worker_name(), settings.lease_seconds, stop.event)
+        served = served_queues(settings)
+        name = name or worker_name()
+        row = stack.enter_context(_on_record(store, name, served))
+        held = Held(store, name, settings.lease_seconds, stop.event, row)
         stop.at_once = lambda: held.release_all(stop.error)
         spool = Spool(settings.state / "spool")
         spool.restore(store)
         heartbeat = stack.enter_context(Heartbeat(held))
-        served = served_queues(settings)
         advancer = Advancer(
             store,
             tools,
@@ -134,6 +139,20 @@ def serve(settings: Settings, *, name: str | None = None, until: Callable[[Store
 def worker_name() -> str:
     """A name for this process that no other one has now."""
     return f"{socket.gethostname()}-{os.getpid()}"
+
+
+@contextmanager
+def _on_record(store: Store, name: str, queues: Collection[str]) -> Iterator[int]:
+    """The worker has a row in the database while the block lasts, and the row says so when it has ended; its number."""
+    spec = WorkerSpec(name, this_process(), queues, fingerprints_of(queues), __version__)
+    row = store.queue.add_worker(spec)
+    try:
+        yield row
+    finally:
+        try:
+            store.queue.end_worker(row)
+        except EatError as error:
+            log.warning("the end of this worker is not recorded: %s", error)
 
 
 def _has_work(store: Store) -> bool:

@@ -19,7 +19,8 @@ from eat_worker.storage.results import Results, usage_of
 from eat_worker.storage.rows import clean
 from eat_worker.storage.statements import FREED, RESULTS, USAGE_COLUMNS, add_event
 from eat_worker.storage.tables import documents, now
-from eat_worker.storage.values import Claim, Hint, Lease, StageResult
+from eat_worker.storage.values import Claim, Hint, Lease, StageResult, WorkerSpec
+from eat_worker.storage.workers import BEAT, END_WORKER, add_worker
 
 # A document in whose hands the engine broke so often, without a commit between, is taken to be what breaks it. After
 # the first time it is worked on alone, so that no other pays for it.
@@ -97,10 +98,22 @@ class Queue:
                 return None
             return self._claims.claim(transaction, *found, worker, lease_seconds)
 
-    def heartbeat(self, held: Collection[Lease], lease_seconds: float) -> list[Lease]:
-        """Extends the leases to `lease_seconds` from now; those that are lost."""
+    def add_worker(self, worker: WorkerSpec) -> int:
+        """Records a worker that begins now; the number of its row."""
+        with self._database.write() as transaction:
+            return add_worker(transaction, worker)
+
+    def end_worker(self, worker_id: int) -> None:
+        """Records that the worker of that row ended by itself and holds nothing any more."""
+        with self._database.write() as transaction:
+            transaction.run(END_WORKER, worker_id=worker_id)
+
+    def heartbeat(self, held: Collection[Lease], lease_seconds: float, worker_id: int | None = None) -> list[Lease]:
+        """Extends the leases to `lease_seconds` from now, and says that the worker of that row lives; lost leases."""
         lost = []
         with self._database.write() as transaction:
+            if worker_id is not None:
+                transaction.run(BEAT, worker_id=worker_id)
             # In one order everywhere: two heartbeats of one worker then never wait for each other.
             for lease in sorted(held, key=lambda lease: (lease.document_id, lease.attempt)):
                 extended = leases.extend(transaction, lease, lease_seconds)

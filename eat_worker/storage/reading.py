@@ -38,7 +38,8 @@ from eat_worker.storage.statements import (
 )
 from eat_worker.storage.sums import score_sums
 from eat_worker.storage.tables import attempts, documents, entities, rounds, runs, scores
-from eat_worker.storage.values import STATUSES, Annotated, Attempt, Dossier, Run, RunStatus, ScoreSums
+from eat_worker.storage.values import STATUSES, Annotated, Attempt, Dossier, Run, RunStatus, ScoreSums, WorkerRecord
+from eat_worker.storage.workers import recent_workers
 
 NAMESAKES = 10  # documents of one external id that are told apart by name
 
@@ -129,6 +130,11 @@ class Reading:
             if name == "failed":
                 failures[code] = failures.get(code, 0) + count
         return [_run_status(run, *status[run.id], usage.get(run.id), starts[run.id]) for run in found]
+
+    def workers(self) -> list[WorkerRecord]:
+        """Workers that were heard of within the last day, the oldest first."""
+        with self._database.read() as transaction:
+            return recent_workers(transaction)
 
     def count_unfinished(self, run_ids: Collection[int]) -> int:
         """Documents of these runs that are queued or running."""

@@ -57,6 +57,7 @@ class Worker(Client):
         self.world = world
         self.name = name
         self.process = world.begin_process(name)
+        self.number = world.processes
         self.queues = sorted(queues)
         self.stop = Event(world)
         self.is_alive = True
@@ -279,6 +280,7 @@ class Worker(Client):
         if not self.is_alive:
             return
         self.is_alive = False
+        self.world.running.discard(self.number)
         self.world.ends[self.process] = self.world.now
         for task in self._tasks:
             if task is not self.world.current:

@@ -4,7 +4,9 @@ import pytest
 
 from eat_worker.errors import ConfigurationError, EngineBroken, LeaseLost, StoreUnavailable
 from eat_worker.jobs.held import Draining, Heartbeat, Held
+from eat_worker.jobs.processes import this_process
 from eat_worker.method.document import Stage
+from eat_worker.storage.values import WorkerSpec
 
 
 def claim(desk, document_id=1):
@@ -30,6 +32,15 @@ def test_a_beat_extends_what_is_held_and_nothing_else(desk):
 def test_a_beat_with_empty_hands_asks_nothing(desk, monkeypatch):
     monkeypatch.setattr(desk.store.queue, "heartbeat", None)
     desk.held.beat()
+
+
+def test_a_beat_says_that_the_worker_lives_with_empty_hands_too(desk):
+    row = desk.store.queue.add_worker(WorkerSpec("w1", this_process(), ["chat.a"], ["a"], "0.7"))
+    other = desk.store.queue.add_worker(WorkerSpec("w1", this_process(), ["chat.a"], ["a"], "0.7"))
+    desk.sql("UPDATE workers SET last_heartbeat = 5")
+    Held(desk.store, "w1", 60.0, desk.stop, row).beat()
+    beats = dict(desk.sql("SELECT id, last_heartbeat FROM workers"))
+    assert (beats[row] > 5, beats[other]) == (True, 5)
 
 
 def test_a_holder_goes_on_until_it_is_told_to_stop(desk):

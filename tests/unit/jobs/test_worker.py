@@ -10,11 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from eat_worker import __version__
+from eat_worker.errors import StoreUnavailable
+from eat_worker.jobs.processes import this_process
 from eat_worker.jobs.stopping import PARENT_VARIABLE
 from eat_worker.jobs.worker import RESUME, serve
 from eat_worker.runs.submitting import submit
 from eat_worker.settings import Settings, load_settings
+from eat_worker.storage.queue import Queue
 from eat_worker.storage.store import Store, open_store
+from eat_worker.storage.values import WorkerRecord
 
 
 @pytest.fixture
@@ -48,6 +53,34 @@ def test_a_user_who_stops_it_early_is_told_how_to_go_on(queued: Settings, capsys
     assert capsys.readouterr().err == f"{RESUME}\n"
     with open_store(queued.database) as store:
         assert store.reading.count_unfinished([1]) == 1
+
+
+def test_a_worker_has_a_row_that_says_when_it_ended(queued: Settings) -> None:
+    seen: list[WorkerRecord] = []
+
+    def until(store: Store) -> bool:
+        seen.extend(store.reading.workers())
+        return True
+
+    assert serve(queued, name="w1", until=until) == 0
+    with open_store(queued.database) as store:
+        (ended,) = store.reading.workers()
+    assert (seen[0].spec, seen[0].ended_at) == (ended.spec, None)
+    assert (ended.spec.name, ended.spec.process, ended.spec.version) == ("w1", this_process(), __version__)
+    assert {f"chat.{fingerprint}" for fingerprint in ended.spec.fingerprints} == set(ended.spec.queues)
+    assert ended.ended_at is not None
+    assert ended.ended_at >= ended.started_at
+
+
+def test_a_database_that_went_away_does_not_change_how_a_worker_ends(
+    queued: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(*_: object) -> None:
+        raise StoreUnavailable("the database went away")
+
+    monkeypatch.setattr(Queue, "end_worker", away)
+    assert serve(queued, until=lambda _: True) == 0
+    assert "the end of this worker is not recorded: the database went away" in caplog.text
 
 
 def test_where_nothing_is_left_there_is_nothing_to_go_on_with(
