@@ -27,8 +27,8 @@ from eat_worker.storage.values import Lease, Process
 
 log = logging.getLogger(__name__)
 
-# Where it cannot be known whether a file's owner lives, as on another machine, the file counts as left behind when it was
-# not touched for so long.
+# Where it cannot be known whether a file's owner lives, as on another machine, the file counts as left behind when
+# nobody touched it for so long.
 STRANGER_SECONDS = 3600.0
 
 

@@ -52,7 +52,7 @@ class RunProgress:
         """The run as documented for `eat status --json`; instants in ISO 8601."""
         plain = asdict(self)
         for name in ("created_at", "first_started_at", "last_finished_at"):
-            plain[name] = _iso(plain[name])
+            plain[name] = iso(plain[name])
         return plain
 
 
@@ -101,5 +101,6 @@ def _progress(status_: RunStatus, now: float) -> RunProgress:
     )
 
 
-def _iso(instant: float | None) -> str | None:
+def iso(instant: float | None) -> str | None:
+    """An instant in seconds since the epoch as ISO 8601, UTC, to the second; None stays None."""
     return None if instant is None else datetime.fromtimestamp(instant, UTC).isoformat(timespec="seconds")

@@ -205,6 +205,7 @@ def test_guide_has_every_name_of_the_json_documents(tmp_path: Path, capsys: pyte
     for words in (
         ["run", str(corpus), "--broker", "none", *scripted],
         ["status"],
+        ["status", "--workers"],
         ["report"],
         ["show", "1"],
         ["dead", "list"],

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from eat_worker.cli.figures import csv_text, markdown
 from eat_worker.corpora.reading import read_documents
@@ -21,6 +22,7 @@ from eat_worker.runs.reporting import report
 from eat_worker.settings import Settings
 from eat_worker.storage.reading import Reading
 from eat_worker.storage.store import open_store
+from eat_worker.storage.values import Process, WorkerSpec
 
 Eat = Callable[..., Any]
 
@@ -90,6 +92,47 @@ def test_watching_ends_with_the_run(finished: Settings, eat: Eat, monkeypatch: p
     assert eat("status", "--watch").out == "demo: 3/4 documents, 1 failed\ndemo: 4/4 documents, 2 failed\n"
     lines = eat("status", "--watch", "--json").out.splitlines()
     assert [json.loads(line)["runs"][0]["documents"]["failed"] for line in lines] == [2]
+
+
+def test_status_lists_workers_and_how_they_fare(finished: Settings, eat: Eat) -> None:
+    with open_store(finished.database) as store:
+        for name in ("first", "second", "third"):
+            process = Process("host", 7, started=5, boot=None)
+            store.queue.add_worker(WorkerSpec(name, process, ["chat.f", "extract.a"], ["f", "a"], "0.7"))
+        with store.database.write() as transaction:
+            transaction.run(text("UPDATE workers SET last_heartbeat = last_heartbeat - 61 WHERE name = 'second'"))
+            transaction.run(text("UPDATE workers SET last_heartbeat = 1 WHERE name = 'third'"))
+        store.queue.end_worker(1)
+    found = json.loads(eat("status", "--workers", "--json").out)["workers"]
+    assert [(one["name"], one["state"]) for one in found] == [("first", "ended"), ("second", "silent")]
+    assert found[0]["ended_at"] == found[0]["last_heartbeat"] is not None
+    assert found[1] == {
+        "name": "second",
+        "state": "silent",
+        "host": "host",
+        "process": 7,
+        "fingerprints": ["a", "f"],
+        "queues": ["chat.f", "extract.a"],
+        "version": "0.7",
+        "ended_at": None,
+        **{name: found[1][name] for name in ("started_at", "last_heartbeat")},
+    }
+    rows = eat("status", "--workers").out.splitlines()[2:]
+    assert [row.split()[:7] for row in rows] == [
+        ["first", "ended", "host", "7", "a", "f", "0.7"],
+        ["second", "silent", "host", "7", "a", "f", "0.7"],
+    ]
+    assert rows[1].split()[7:] == ["1:01", "min", "ago"]
+    assert eat("status", "--workers", "-q").out == "first\nsecond\n"
+
+
+def test_status_without_workers_says_how_to_start_one(eat: Eat) -> None:
+    done = eat("status", "--workers")
+    assert (done.code, done.out) == (0, "")
+    assert done.err == "no worker was heard of within a day; start one: eat worker\n"
+    assert json.loads(eat("status", "--workers", "--json").out) == {"workers": []}
+    assert eat("status", "news", "--workers").code == 2
+    assert eat("status", "--watch", "--workers").code == 2
 
 
 def test_report_has_a_row_by_language_and_one_for_all(finished: Settings, eat: Eat) -> None:

@@ -65,6 +65,31 @@ def test_a_copy_without_room_is_not_begun(
     assert not (tmp_path / "copy.db").exists()
 
 
+def test_a_copy_needs_as_much_room_as_the_file_has(
+    store: Store, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Usage(NamedTuple):
+        free: int
+
+    size = (tmp_path / "state" / "eat.db").stat().st_size
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(free=size))
+    assert schema.backup(url, tmp_path / "copy.db").exists()
+
+
+def test_an_upgrade_copies_nothing_where_nothing_changes(store: Store, url: str, tmp_path: Path) -> None:
+    done = schema.upgrade(url)
+    assert (done.before, done.after, done.backup) == (schema.HEAD, schema.HEAD, None)
+    assert not list((tmp_path / "state").glob("*.bak"))
+
+
+def test_an_upgrade_copies_nothing_where_nothing_was(url: str, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "eat.db").touch()
+    done = schema.upgrade(url)
+    assert (done.before, done.after, done.backup) == (None, schema.HEAD, None)
+    assert not list((tmp_path / "state").glob("*.bak"))
+
+
 def test_a_copy_into_a_missing_folder_is_a_clear_error(store: Store, url: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="there is no folder"):
         schema.backup(url, tmp_path / "absent" / "copy.db")
