@@ -382,6 +382,14 @@ def test_a_wrong_setting_while_the_database_is_away_still_stops_the_worker(desk,
     assert "its lease runs out instead" in caplog.text
 
 
+@pytest.mark.parametrize(("queue", "fingerprint"), [("chat.a", "a"), ("my.own", None)])
+def test_a_log_line_has_a_fingerprint_where_the_queue_is_named_after_one(desk, caplog, queue, fingerprint):
+    desk.add_run(queue=queue)
+    desk.engine.before = raising(ZeroDivisionError("ours"))
+    desk.advancer(queue).take(hint())
+    assert {record.fingerprint for record in caplog.records if hasattr(record, "document")} == {fingerprint}
+
+
 def test_an_error_that_is_not_ours_is_stored_with_its_name(desk, caplog):
     desk.add_run()
     desk.engine.before = raising(ZeroDivisionError("ratio"))

@@ -46,7 +46,7 @@ def test_pages_are_up_before_the_model_and_ready_while_it_works(desk: Any, tmp_p
     with Watch(settings(tmp_path), desk.stop) as watch:
         (url,) = served
         assert [code(url, page) for page in ("livez", "startupz", "readyz")] == [200, 503, 503]
-        with watch.serving(desk.store, "w1", ["chat.abc"], lambda: True):
+        with watch.serving(desk.store, "w1", ["chat.abc", "my.own"], lambda: True):
             deadline = time.monotonic() + 10
             while code(url, "readyz") != 200:
                 assert time.monotonic() < deadline
@@ -55,6 +55,7 @@ def test_pages_are_up_before_the_model_and_ready_while_it_works(desk: Any, tmp_p
             while 'eat_backlog_documents{state="queued"} 3.0' not in httpx.get(f"{url}/metrics").text:
                 assert time.monotonic() < deadline
             assert 'fingerprint="abc"' in httpx.get(f"{url}/metrics").text
+            assert 'fingerprint="own"' not in httpx.get(f"{url}/metrics").text  # no queue of a fingerprint
             desk.stop.set()
             assert [code(url, page) for page in ("livez", "readyz")] == [200, 503]
     with pytest.raises(httpx.ConnectError):

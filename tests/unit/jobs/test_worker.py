@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import threading
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from eat_worker import __version__
 from eat_worker.errors import StoreUnavailable
+from eat_worker.jobs.local import free_the_dead
 from eat_worker.jobs.processes import this_process
 from eat_worker.jobs.stopping import PARENT_VARIABLE
 from eat_worker.jobs.worker import RESUME, serve
@@ -70,6 +72,21 @@ def test_a_worker_has_a_row_that_says_when_it_ended(queued: Settings) -> None:
     assert {f"chat.{fingerprint}" for fingerprint in ended.spec.fingerprints} == set(ended.spec.queues)
     assert ended.ended_at is not None
     assert ended.ended_at >= ended.started_at
+
+
+def test_a_worker_that_is_named_like_a_dead_process_keeps_what_it_holds(queued: Settings) -> None:
+    """Every poll does what `eat run` does beside it on the same database."""
+    name, holders = f"{socket.gethostname()}-{2**22 + 1}", set[str]()
+
+    def until(store: Store) -> bool:
+        holders.update(store.operating.lease_owners())
+        free_the_dead(store, queued)
+        return store.reading.count_unfinished([1]) == 0
+
+    assert serve(queued, name=name, until=until) == 0
+    with open_store(queued.database) as store:
+        outcomes = {attempt.outcome for document in (1, 2) for attempt in store.reading.dossier(document).attempts}
+    assert (holders, outcomes) == ({name}, {"committed"})
 
 
 def test_a_database_that_went_away_does_not_change_how_a_worker_ends(
