@@ -202,6 +202,7 @@ def test_formats_have_every_name_of_the_json_documents(tmp_path: Path, capsys: p
     for words in (
         ["run", str(corpus), "--broker", "none", *scripted],
         ["status"],
+        ["status", "--workers"],
         ["report"],
         ["show", "1"],
         ["dead", "list"],
