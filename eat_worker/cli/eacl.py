@@ -80,7 +80,7 @@ def collect_command(
     from eat_worker.training.eacl.steps import keep
     from eat_worker.training.eacl.wikipedia import PUBLIC_API, Wikipedia
 
-    _check_lang(lang)
+    _check_other_language(lang)
     _check_other(file, output, rejects)
     if not contact and api is None:
         call.tell("Wikipedia asks who collects: give --contact with your mail or web address")
@@ -101,10 +101,8 @@ def collect_command(
         call.tell(f"{refused} records of {file} were refused; eat submit {file} says why")
 
 
-def _check_lang(lang: str) -> None:
-    from eat_worker.method.languages import language
-
-    language(lang)
+def _check_other_language(lang: str) -> None:
+    _check_lang(lang)
     if lang == "en":
         raise click.UsageError("--lang en: pairs lead from English into another language")
 
