@@ -22,7 +22,7 @@ from eat_worker.engines.engine import EngineInfo
 from eat_worker.engines.gate import Gate
 from eat_worker.errors import ConfigurationError, EngineError, EngineUnavailable, TooLong
 from eat_worker.method.constraint import gbnf
-from eat_worker.method.rounds import Request, RoundResult
+from eat_worker.method.rounds import Request, RoundResult, by_line
 from eat_worker.urls import HIDDEN, redact_url
 
 RETRIES = 5
@@ -214,6 +214,7 @@ def _result(reply: dict[str, Any], seconds: float, flags: tuple[str, ...]) -> Ro
             seconds=seconds,
             finish_reason="length" if cut else "stop",
             logprob=sum(token["logprob"] for token in spoken) if spoken else None,
+            line_logprobs=by_line((token["token"], token["logprob"]) for token in spoken) if spoken else (),
             flags=flags,
         )
     except (AttributeError, KeyError, IndexError, TypeError) as error:

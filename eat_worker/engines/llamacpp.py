@@ -26,7 +26,7 @@ from eat_worker.engines.scratch import Scratch
 from eat_worker.engines.slots import Slot, Slots
 from eat_worker.errors import ConfigurationError, EngineError, EngineUnavailable, TooLong
 from eat_worker.method.constraint import gbnf
-from eat_worker.method.rounds import Request, RoundResult
+from eat_worker.method.rounds import Request, RoundResult, by_line
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +111,7 @@ class LlamaCpp:
             finish_reason="length" if cut else "stop",
             batch_size=batch,
             logprob=sum(token["logprob"] for token in spoken) if spoken else None,
+            line_logprobs=by_line((token["token"], token["logprob"]) for token in spoken) if spoken else (),
         )
 
     def _run(self, slot: Slot, ids: Sequence[int], adapter: bool, **more: Any) -> dict[str, Any]:

@@ -6,12 +6,14 @@ No translation, no alignment chat; the words of the answer are looked up in the 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from eat_worker.method.chat import Chat
 from eat_worker.method.config import MethodConfig
-from eat_worker.method.document import Alignment, Document, Outcome, Span
-from eat_worker.method.extract import parse_entities
+from eat_worker.method.document import Alignment, Document, Outcome
+from eat_worker.method.extract import named_entities
 from eat_worker.method.matching import matcher
+from eat_worker.method.placement import place_together
 
 
 def annotate_directly(document: Document, chat: Chat) -> tuple[Alignment, ...]:
@@ -23,16 +25,21 @@ def annotate_directly(document: Document, chat: Chat) -> tuple[Alignment, ...]:
 def placed_entities(answer: str, document: Document, config: MethodConfig) -> tuple[Alignment, ...]:
     """The ledger of a direct answer: each named entity with its place in the text, or why it has none."""
     find = matcher(config.matcher)
-    taken: list[Span] = []
-    ledger = []
-    for entity in parse_entities(answer, document.text, config.tags):
-        if entity.fault not in (None, Outcome.NOT_IN_TRANSLATION, Outcome.NOT_A_NAME):
+    # There is no translation here that the words could be missing from, and not every script has capitals.
+    named = [
+        replace(entity, fault=None) if entity.fault is Outcome.NOT_A_NAME else entity
+        for entity in named_entities(answer, config.tags)
+    ]
+    usable = [entity for entity in named if entity.fault is None]
+    places = place_together([(one.words, 1.0, partial(find, one.words, document.text)) for one in usable])
+    found = dict(zip((entity.index for entity in usable), places, strict=True))
+    ledger, before = [], set[str]()
+    for entity in named:
+        if entity.fault is not None:
             ledger.append(Alignment(entity, entity.fault))
             continue
-        found = find(entity.words, document.text, taken)
-        if found.span is not None:
-            taken.append(found.span)
-        # There is no translation here for the words to stand in or to be missing from.
-        named = replace(entity, span=None, fault=None)
-        ledger.append(Alignment(named, found.outcome, found.span, "direct", entity.words))
+        place = found[entity.index]
+        outcome = Outcome.REPEATED if place.outcome is Outcome.AMBIGUOUS and entity.words in before else place.outcome
+        ledger.append(Alignment(entity, outcome, place.span, "direct", entity.words))
+        before.add(entity.words)
     return tuple(ledger)

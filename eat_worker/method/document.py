@@ -121,7 +121,8 @@ class RoundOutput:
     Natural key within a document: (stage, entity, round). `entity` is the index of the English entity, WHOLE_SENTENCE
     (-1) where a round is about none; `round` counts from 1. `prompt_id` is the SHA-256 of the prompt template and
     `variables` fill it, so that every prompt can be rebuilt. Tokens are counted by the engine; `seconds` is wall time
-    in the engine; `logprob` is the sum of the answer's token log-probabilities (natural log) or None.
+    in the engine; `logprob` is the sum of the answer's token log-probabilities (natural log) or
+    None, `line_logprobs` the same for each line of the answer, empty where the engine does not say.
     """
 
     stage: Stage
@@ -137,4 +138,5 @@ class RoundOutput:
     finish_reason: str = "stop"  # stop | length
     batch_size: int = 1
     logprob: float | None = None
+    line_logprobs: tuple[float, ...] = ()
     flags: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from eat_worker.method.chat import Chat
 from eat_worker.method.document import EnglishEntity, Outcome, Span
@@ -27,28 +28,39 @@ def extract(english: str, chat: Chat) -> tuple[EnglishEntity, ...]:
 def parse_entities(answer: str, english: str, tags: Sequence[str]) -> tuple[EnglishEntity, ...]:
     """The entities that `answer` names, with their place in `english`.
 
-    The tag is what stands before the first comma, the words run to the bracket that balances the opening one:
-    `(ORG, Acme, Inc.)` is "Acme, Inc.", `(PER, J. (Jack) Smith)` is "J. (Jack) Smith". The n-th mention of the same
-    words gets their n-th place in the sentence; a mention without a place of its own is REPEATED.
+    The n-th mention of the same words gets their n-th place in the sentence; a mention without a place of its own is
+    REPEATED.
     """
     entities: list[EnglishEntity] = []
     places: dict[str, int] = {}
-    for body in _bracketed(answer):
+    for entity in named_entities(answer, tags):
+        words = entity.words
+        if entity.fault is not None:
+            entities.append(entity)
+        elif (start := _find_words(english, words, places.get(words, 0))) >= 0:
+            places[words] = start + len(words)
+            entities.append(replace(entity, span=Span(start, start + len(words))))
+        else:
+            fault = Outcome.REPEATED if words in places else Outcome.NOT_IN_TRANSLATION
+            entities.append(replace(entity, fault=fault))
+    return tuple(entities)
+
+
+def named_entities(answer: str, tags: Sequence[str]) -> Iterator[EnglishEntity]:
+    """The entities that `answer` names, wherever they are.
+
+    The tag is what precedes the first comma, the words run to the bracket that balances the opening one:
+    `(ORG, Acme, Inc.)` is "Acme, Inc.", `(PER, J. (Jack) Smith)` is "J. (Jack) Smith".
+    """
+    for index, body in enumerate(_bracketed(answer)):
         tag, comma, rest = body.partition(",")
         words, tag = rest.strip(), tag.strip().upper()
         if not comma or not words:
-            entities.append(EnglishEntity(len(entities), body.strip(), tag, fault=Outcome.PARSE_ERROR))
+            yield EnglishEntity(index, body.strip(), tag, fault=Outcome.PARSE_ERROR)
         elif tag not in tags:
-            entities.append(EnglishEntity(len(entities), words, tag, fault=Outcome.UNKNOWN_TAG))
-        elif not _is_name(words):
-            entities.append(EnglishEntity(len(entities), words, tag, fault=Outcome.NOT_A_NAME))
-        elif (start := _find_words(english, words, places.get(words, 0))) >= 0:
-            places[words] = start + len(words)
-            entities.append(EnglishEntity(len(entities), words, tag, Span(start, start + len(words))))
+            yield EnglishEntity(index, words, tag, fault=Outcome.UNKNOWN_TAG)
         else:
-            fault = Outcome.REPEATED if words in places else Outcome.NOT_IN_TRANSLATION
-            entities.append(EnglishEntity(len(entities), words, tag, fault=fault))
-    return tuple(entities)
+            yield EnglishEntity(index, words, tag, fault=None if _is_name(words) else Outcome.NOT_A_NAME)
 
 
 _PRONOUNS = frozenset(
