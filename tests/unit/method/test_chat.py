@@ -122,6 +122,7 @@ def test_an_output_keeps_all_that_the_engine_reports(table: Callable[..., Any]) 
         finish_reason="length",
         batch_size=4,
         logprob=-0.5,
+        line_logprobs=(-0.5,),
         flags=("loop",),
     )
 
