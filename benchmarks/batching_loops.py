@@ -27,8 +27,8 @@ from eat_worker.engines.qwen import admission
 from eat_worker.engines.qwen.admission import Plan
 from eat_worker.engines.qwen.batch import Batch
 from eat_worker.engines.qwen.chat_ids import ChatIds
-from eat_worker.engines.qwen.row import Row
 from eat_worker.engines.qwen.scheduler import Scheduler
+from eat_worker.engines.qwen.token_sequence import TokenSequence
 from eat_worker.engines.qwen.weights import Weights, load_weights
 from eat_worker.method.rounds import Request, RoundResult
 
@@ -73,18 +73,18 @@ def main() -> None:
 
 def by_engine(weights: Weights, chat: ChatIds, sentences: Sequence[Sentence], share: float, *, keep: bool) -> Any:
     """The engine's own scheduler; without `keep`, it finds nothing that could be read again."""
-    place, length = Batch.place, len(sentences)
+    add, length = Batch.add, len(sentences)
     with ExitStack() as stack:
         if not keep:
             stack.enter_context(patch.object(admission, "WORTH", 1 << 30))
-            stack.enter_context(patch.object(Batch, "place", lambda batch, row, _: place(batch, row, None)))
+            stack.enter_context(patch.object(Batch, "add", lambda batch, sequence, _: add(batch, sequence, None)))
         scheduler = Scheduler(weights, chat, Plan(length, length * 4096, deterministic=False))
         stack.callback(scheduler.close)
 
         def ask(request: Request) -> RoundResult:
-            row = Row(request, chat.encode(request.messages), False)
-            scheduler.put(row)
-            return row.future.result()
+            sequence = TokenSequence(request, chat.encode(request.messages), False)
+            scheduler.put(sequence)
+            return sequence.future.result()
 
         return run(sentences, ask, at_once=length, adapter=False, share=share)
 

@@ -25,8 +25,8 @@ from qwen_rounds import plain_loop, read_sentences, run, table
 from eat_worker.engines.qwen.admission import Plan
 from eat_worker.engines.qwen.batch import Batch
 from eat_worker.engines.qwen.chat_ids import ChatIds, ChatPrompt
-from eat_worker.engines.qwen.row import Row
 from eat_worker.engines.qwen.scheduler import Scheduler
+from eat_worker.engines.qwen.token_sequence import TokenSequence
 from eat_worker.engines.qwen.weights import Weights
 from eat_worker.method.document import Stage
 from eat_worker.method.rounds import Limits, Request, RoundResult
@@ -113,9 +113,9 @@ def asking(scheduler: Scheduler, chat: ChatIds) -> Any:
     """What `Qwen.ask` does, over weights that lie in no folder."""
 
     def ask(request: Request) -> RoundResult:
-        row = Row(request, chat.encode(request.messages), request.adapter)
-        scheduler.put(row)
-        return row.future.result()
+        sequence = TokenSequence(request, chat.encode(request.messages), request.adapter)
+        scheduler.put(sequence)
+        return sequence.future.result()
 
     return ask
 
@@ -125,14 +125,14 @@ def passes(weights: Weights, chat: ChatIds, rows: int, device: str) -> dict[str,
     prompt, steps = (640, 60) if device != "cpu" else (64, 10)
     with torch.inference_mode():
         batch = Batch(weights, rows, prompt + steps + 2)
-        waiting = [random_row(chat, prompt, steps) for _ in range(rows)]
-        for row in waiting:
-            batch.place(row, None)
+        waiting = [random_sequence(chat, prompt, steps) for _ in range(rows)]
+        for sequence in waiting:
+            batch.add(sequence, None)
         prefill, logits = timed(weights, lambda: batch.prefill(waiting))
         decode = 0.0
         for _ in range(steps):
-            for row, token in zip(waiting, logits.argmax(-1).tolist(), strict=True):
-                row.ids.append(token)
+            for sequence, token in zip(waiting, logits.argmax(-1).tolist(), strict=True):
+                sequence.ids.append(token)
             seconds, logits = timed(weights, lambda: batch.step(True))
             decode += seconds
     found = {
@@ -151,10 +151,10 @@ def passes(weights: Weights, chat: ChatIds, rows: int, device: str) -> dict[str,
     }
 
 
-def random_row(chat: ChatIds, prompt: int, steps: int) -> Row:
+def random_sequence(chat: ChatIds, prompt: int, steps: int) -> TokenSequence:
     ids = torch.randint(len(chat.vocabulary), (prompt,)).tolist()
     request = Request("random", Stage.FORWARD, (), {}, Limits(steps + 2))
-    return Row(request, ChatPrompt(ids, {}, False), True)  # type: ignore[arg-type]  # never checked here
+    return TokenSequence(request, ChatPrompt(ids, {}, False), True)  # type: ignore[arg-type]  # never checked here
 
 
 def timed(weights: Weights, work: Any) -> tuple[float, Any]:

@@ -1,4 +1,4 @@
-"""Which of the rows that wait join next: as many as fit, in the order they came, and none that had better wait.
+"""Which of the sequences that wait join next: as many as fit, in the order they came, and none that had better wait.
 
 Knows lengths, counts and common beginnings; knows no tensor.
 """
@@ -10,63 +10,69 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from eat_worker.engines.qwen.guards import Caps
-from eat_worker.engines.qwen.key_values import rounded, shared_tokens
-from eat_worker.engines.qwen.row import Row
+from eat_worker.engines.qwen.kv_cache import rounded, shared_tokens
+from eat_worker.engines.qwen.token_sequence import TokenSequence
 
 WORTH = 32  # tokens; a shorter common beginning is computed faster than waited for
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much may run: `slots` rows at a time, `tokens` columns of keys and values in all, half of them kept ones.
+    """How much may run at a time."""
 
-    `deterministic`: one row at a time, each computed from its first token on, so that an answer depends on nothing but
-    its request.
-    """
-
-    slots: int
-    tokens: int
+    slots: int  #: sequences
+    tokens: int  #: columns of keys and values in all; half of them are for the prefix cache
+    #: One sequence at a time, each computed from its first token on: its answer depends on nothing but its request.
     deterministic: bool
 
 
 class Admission:
-    """The rows that wait, and the rule by which they join."""
+    """The sequences that wait, and the rule by which they join."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self.caps = Caps()
-        self.waiting: deque[Row] = deque()
+        self.waiting: deque[TokenSequence] = deque()
 
-    def put_back(self, rows: Sequence[Row]) -> None:
-        """Let rows wait that were about to run, before all others."""
-        self.waiting.extendleft(reversed(rows))
+    def put_back(self, sequences: Sequence[TokenSequence]) -> None:
+        """Let sequences wait that were about to run, before all others."""
+        self.waiting.extendleft(reversed(sequences))
 
     def slots(self, columns: int) -> int:
-        """How many rows of so many columns may run at a time; one always may try."""
+        """How many sequences of so many columns may run at a time; one always may try."""
         room = max(1, self._plan.tokens // 2 // rounded(columns))
-        cap = self.caps.rows(columns)
+        cap = self.caps.sequences(columns)
         return min(self._plan.slots, room, room if cap is None else cap)
 
-    def wave(self, running: Sequence[Row], ready: Callable[[Row], bool], there: Callable[[Row], int]) -> list[Row]:
-        """Rows that join now: the first that wait and fit, without those that begin like one that joins now.
+    def admit(
+        self,
+        running: Sequence[TokenSequence],
+        ready: Callable[[TokenSequence], bool],
+        cached_length: Callable[[TokenSequence], int],
+    ) -> list[TokenSequence]:
+        """The sequences that join now: the first that wait and fit, without those that begin like one that joins now.
 
-        `ready` tells whether a row may run at all; one that may not is dropped. `there` tells how much of a row's
-        beginning somebody has read already.
+        `ready` says whether a sequence may run at all; one that may not is dropped. `cached_length` says of how many
+        tokens of its beginning keys and values exist already.
         """
-        wave: list[Row] = []
-        held: list[Row] = []
-        while self.waiting and self._fits([*running, *wave, self.waiting[0]]):
-            row = self.waiting.popleft()
-            if ready(row):
-                (held if self._had_better_wait(row, wave, there) else wave).append(row)
+        admitted: list[TokenSequence] = []
+        held: list[TokenSequence] = []
+        while self.waiting and self._fits([*running, *admitted, self.waiting[0]]):
+            sequence = self.waiting.popleft()
+            if ready(sequence):
+                (held if self._had_better_wait(sequence, admitted, cached_length) else admitted).append(sequence)
         self.put_back(held)
-        return wave
+        return admitted
 
-    def _fits(self, rows: Sequence[Row]) -> bool:
-        return len(rows) <= self.slots(max(row.need for row in rows))
+    def _fits(self, sequences: Sequence[TokenSequence]) -> bool:
+        return len(sequences) <= self.slots(max(sequence.need for sequence in sequences))
 
-    def _had_better_wait(self, row: Row, wave: Sequence[Row], there: Callable[[Row], int]) -> bool:
-        """Whether some row of the wave will have read much more of this one's beginning than is there now."""
-        alike = [shared_tokens(row.packed, other.packed) for other in wave if other.adapter == row.adapter]
+    def _had_better_wait(
+        self, sequence: TokenSequence, admitted: Sequence[TokenSequence], cached_length: Callable[[TokenSequence], int]
+    ) -> bool:
+        """Whether an admitted sequence will soon hold much more of this one's beginning than is cached now."""
+        alike = [
+            shared_tokens(sequence.packed, other.packed) for other in admitted if other.adapter == sequence.adapter
+        ]
         longest = max(alike, default=0)
-        return longest >= WORTH and longest - there(row) >= WORTH
+        return longest >= WORTH and longest - cached_length(sequence) >= WORTH

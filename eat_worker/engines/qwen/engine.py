@@ -1,7 +1,7 @@
 """The engine for GPU workers: Qwen in this process by transformers, in 4 bits, with the fine-tuned adapter per request.
 
-Knows how a Request becomes a row; the parts know the rest: `chat_ids` the tokens, `weights` the model, `scheduler` the
-thread that runs it. Imports no model library before an engine is made.
+Knows how a Request becomes a token sequence; the parts know the rest: `chat_ids` the tokens, `weights` the model,
+`scheduler` the thread that runs it. Imports no model library before an engine is made.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from eat_worker.errors import ConfigurationError, EatError, TooLong
 from eat_worker.method.rounds import Request, RoundResult
 
 if TYPE_CHECKING:
-    from eat_worker.engines.qwen.row import Row
+    from eat_worker.engines.qwen.token_sequence import TokenSequence
 
 _PROBE = "Seoul is the capital of Korea."
 
@@ -87,13 +87,13 @@ class Qwen:
         EngineUnavailable once the engine is closed.
         """
         try:
-            row = self._row(request)
-            self._scheduler.put(row)
+            sequence = self._sequence(request)
+            self._scheduler.put(sequence)
         except EatError as error:
             failed: Future[RoundResult] = Future()
             failed.set_exception(error)
             return failed
-        return row.future
+        return sequence.future
 
     def ask(self, request: Request) -> RoundResult:
         """The greedy answer, waited for; see `submit`."""
@@ -103,8 +103,8 @@ class Qwen:
         """Answer what was asked, end the thread and give the memory back."""
         self._scheduler.close()
 
-    def _row(self, request: Request) -> Row:
-        from eat_worker.engines.qwen.row import Row
+    def _sequence(self, request: Request) -> TokenSequence:
+        from eat_worker.engines.qwen.token_sequence import TokenSequence
 
         prompt = self._chat.encode(request.messages)
         limit = request.limits.max_new_tokens
@@ -112,6 +112,6 @@ class Qwen:
             raise TooLong(
                 f"{len(prompt.ids)} prompt tokens and {limit} for the answer do not fit the context of {self._context}"
             )
-        row = Row(request, prompt, request.adapter and self._has_adapter)
-        row.future.set_running_or_notify_cancel()  # from here on nobody may cancel it: the thread will answer
-        return row
+        sequence = TokenSequence(request, prompt, request.adapter and self._has_adapter)
+        sequence.future.set_running_or_notify_cancel()  # from here on nobody may cancel it: the thread will answer
+        return sequence

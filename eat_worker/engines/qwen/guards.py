@@ -19,72 +19,72 @@ FAULTS_FROM = 200  # answers before the share of numeric faults means something
 FAULTS_SHARE = 0.01
 
 
-def loop_at_end(said: Sequence[int]) -> int | None:
-    """Where `said` begins to repeat its last 1 to NGRAM tokens, once said kept; None while not TIMES over."""
+def loop_at_end(tokens: Sequence[int]) -> int | None:
+    """Where `tokens` begins to repeat its last 1 to NGRAM tokens, once kept; None while not TIMES over."""
     for length in range(1, NGRAM + 1):
-        if len(said) >= TIMES * length and said[-1] == said[-1 - length]:
-            start = _repeats_from(said, length)
-            if len(said) - start >= TIMES * length:
+        if len(tokens) >= TIMES * length and tokens[-1] == tokens[-1 - length]:
+            start = _repeats_from(tokens, length)
+            if len(tokens) - start >= TIMES * length:
                 return start + length
     return None
 
 
-def loop_in_text(said: Sequence[int], text: bytes) -> int | None:
-    """Like `loop_at_end` for longer runs: told by how well the text compresses."""
+def loop_in_text(tokens: Sequence[int], text: bytes) -> int | None:
+    """Like `loop_at_end` for longer runs: found by how well the text compresses."""
     if len(text) <= ZLIB_RATIO * len(zlib.compress(text)):
         return None
-    runs = ((_repeats_from(said, length), length) for length in range(1, len(said) // 2 + 1))
-    start, length = min(runs, default=(len(said), 0))
+    runs = ((_repeats_from(tokens, length), length) for length in range(1, len(tokens) // 2 + 1))
+    start, length = min(runs, default=(len(tokens), 0))
     return start + length
 
 
-def _repeats_from(said: Sequence[int], length: int) -> int:
+def _repeats_from(tokens: Sequence[int], length: int) -> int:
     """Where the run begins in which every token equals the one `length` later."""
-    start = len(said) - length
-    while start and said[start - 1] == said[start - 1 + length]:
+    start = len(tokens) - length
+    while start and tokens[start - 1] == tokens[start - 1 + length]:
         start -= 1
     return start
 
 
-class Fault(Enum):
+class Failure(Enum):
     """What a failed computation means for those that wait for it."""
 
-    MEMORY = "memory"  # fewer rows may fit
+    MEMORY = "memory"  # fewer sequences may fit
     DEVICE = "device"  # nothing computed in this process from now on can be trusted
-    ROW = "row"  # one row may be to blame
+    SEQUENCE = "sequence"  # one sequence may be to blame
 
 
 _MEMORY_WORDS = ("CUDA out of memory", "not enough memory: you tried to allocate", "can't allocate memory")
 _DEVICE_WORDS = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuDNN error", "device-side assert", "NCCL error")
 
 
-def fault_of(error: RuntimeError) -> Fault:
+def failure_of(error: RuntimeError) -> Failure:
     """The kind of a torch error. By type where torch has one, by its words where it has none (memory of a CPU)."""
     import torch
 
-    words = str(error)
-    if isinstance(error, torch.OutOfMemoryError) or any(known in words for known in _MEMORY_WORDS):
-        return Fault.MEMORY
-    if isinstance(error, torch.AcceleratorError) or any(known in words for known in _DEVICE_WORDS):
-        return Fault.DEVICE
-    return Fault.ROW
+    message = str(error)
+    if isinstance(error, torch.OutOfMemoryError) or any(known in message for known in _MEMORY_WORDS):
+        return Failure.MEMORY
+    if isinstance(error, torch.AcceleratorError) or any(known in message for known in _DEVICE_WORDS):
+        return Failure.DEVICE
+    return Failure.SEQUENCE
 
 
 @dataclass(slots=True)
 class Caps:
-    """How many rows fit the memory, by length: learnt from each time they did not. `splits` counts those times."""
+    """How many sequences fit the memory, by length: learnt from each time they did not. `splits` counts those times."""
 
     known: dict[int, int] = field(default_factory=dict)
     splits: int = 0
 
-    def rows(self, columns: int) -> int | None:
-        """The most rows of so many columns; None when they always fitted. Longer rows never fit in larger numbers."""
-        return min((rows for bucket, rows in self.known.items() if bucket <= _bucket(columns)), default=None)
+    def sequences(self, columns: int) -> int | None:
+        """The most sequences of so many columns; None when they always fitted. Of longer ones never more fit."""
+        return min((sequences for bucket, sequences in self.known.items() if bucket <= _bucket(columns)), default=None)
 
-    def halve(self, columns: int, rows: int) -> int:
+    def halve(self, columns: int, sequences: int) -> int:
         """Remember that so many did not fit; gives how many may try next."""
         self.splits += 1
-        cap = max(1, rows // 2)
+        cap = max(1, sequences // 2)
         self.known[_bucket(columns)] = min(cap, self.known.get(_bucket(columns), cap))
         return cap
 

@@ -1,4 +1,4 @@
-"""What the tokens of a byte-level vocabulary say, in bytes: a token may end within a character.
+"""What the tokens of a byte-level vocabulary are in bytes: a token may end within a character.
 
 Knows the tokenizer; knows no chat, no constraint and no model.
 """
@@ -14,32 +14,33 @@ from eat_worker.errors import ConfigurationError
 
 
 class Vocabulary:
-    """`said[token]` are the bytes of a token, empty for those that decoding skips. `control` are the added tokens:
-    what templates write and no text may.
+    """`token_bytes[token]` are the bytes of a token, empty for those that decoding skips.
+
+    `control` are the added tokens: what templates write and no text may.
     """
 
     def __init__(self, tokenizer: Any) -> None:
         added = tokenizer.added_tokens_decoder
         words = tokenizer.get_vocab()
         self.control = frozenset(int(token) for token in added)
-        self.said: list[bytes] = [b""] * (max(words.values()) + 1)
+        self.token_bytes: list[bytes] = [b""] * (max(words.values()) + 1)
         for word, token in words.items():
             if token not in self.control:
-                self.said[token] = _bytes_of(word)
+                self.token_bytes[token] = _bytes_of(word)
             elif not added[token].special:
-                self.said[token] = added[token].content.encode()
-        if missing := 256 - len({said for said in self.said if len(said) == 1}):
+                self.token_bytes[token] = added[token].content.encode()
+        if missing := 256 - len({one for one in self.token_bytes if len(one) == 1}):
             raise ConfigurationError(f"the vocabulary lacks {missing} of the 256 bytes; use Qwen's own tokenizer")
         # (tokens,) int16: the first byte of each token that a bound answer may use, -1 for the others.
-        firsts = [-1 if token in self.control or not said else said[0] for token, said in enumerate(self.said)]
+        firsts = [-1 if token in self.control or not one else one[0] for token, one in enumerate(self.token_bytes)]
         self.first_bytes = np.array(firsts, dtype=np.int16)
 
     def __len__(self) -> int:
-        return len(self.said)
+        return len(self.token_bytes)
 
     def text(self, tokens: Iterable[int], *, cut: bool = False) -> str:
-        """What the tokens say. `cut`: they were stopped somewhere, and half a character at the end is left out."""
-        text = b"".join(self.said[token] for token in tokens).decode(errors="replace")
+        """The text of the tokens. `cut`: they were stopped somewhere, and half a character at the end is left out."""
+        text = b"".join(self.token_bytes[token] for token in tokens).decode(errors="replace")
         return text.rstrip("\ufffd") if cut else text
 
 

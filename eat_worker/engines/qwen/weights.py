@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from eat_worker.engines.qwen.key_values import Buffer, Shape, Window
+from eat_worker.engines.qwen.kv_cache import KVCache, Shape, Window
 from eat_worker.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Weights:
         self.shape = Shape(config.num_hidden_layers, config.num_key_value_heads, size, dtype, self.device)
 
     def logits(self, ids: torch.Tensor, last: torch.Tensor, window: Window) -> torch.Tensor:
-        """The logits, (rows, vocabulary) float32, that follow query `last[i]` of each row; `ids` is (rows, queries)."""
+        """The logits, (sequences, vocabulary) float32, after query `last[i]`; `ids` is (sequences, queries)."""
         hidden = self._body(
             input_ids=ids,
             attention_mask=window.mask(),
@@ -53,8 +53,8 @@ class Weights:
             past_key_values=window,
             use_cache=True,
         ).last_hidden_state
-        rows = torch.arange(len(ids), device=self.device)
-        logits: torch.Tensor = self.causal.lm_head(hidden[rows, last])
+        sequences = torch.arange(len(ids), device=self.device)
+        logits: torch.Tensor = self.causal.lm_head(hidden[sequences, last])
         return logits[:, : self._vocabulary].float()
 
     def use_adapter(self, on: bool) -> None:
@@ -71,7 +71,7 @@ class Weights:
         """
         for on in (True, False) if self._adapted else (False,):
             self.use_adapter(on)
-            window = Buffer(self.shape, 1, len(ids)).window(0, self._row(range(len(ids))), len(ids))
+            window = KVCache(self.shape, 1, len(ids)).window(0, self._row(range(len(ids))), len(ids))
             logits = self.logits(self._row(ids), self._row([len(ids) - 1])[0], window)
             if not bool(logits.isfinite().all()):
                 part = "with its adapter" if on else "without an adapter"

@@ -268,7 +268,7 @@ def test_a_prompt_longer_than_one_pass_is_read_in_several(
     assert said(together(open_qwen(), requests)) == expected
 
 
-def test_little_memory_means_fewer_rows_and_the_same_answers(open_qwen: Open, request_for: For) -> None:
+def test_little_memory_means_fewer_sequences_and_the_same_answers(open_qwen: Open, request_for: For) -> None:
     requests = [request_for(at, last=False) for at in range(20)]
     expected = together(open_qwen(slots=8), requests)
     few = together(open_qwen(slots=8, memory_tokens=600), requests)
@@ -276,7 +276,7 @@ def test_little_memory_means_fewer_rows_and_the_same_answers(open_qwen: Open, re
     assert max(result.batch_size for result in few) <= 2
 
 
-def test_rows_of_very_different_lengths_come_and_go(open_qwen: Open, request_for: For) -> None:
+def test_sequences_of_very_different_lengths_come_and_go(open_qwen: Open, request_for: For) -> None:
     requests = [request_for("Oslo " * (1 if at % 4 else 120), tokens=4 + 9 * (at % 5)) for at in range(24)]
     alone = open_qwen(deterministic=True)
     expected = [alone.ask(request) for request in requests]

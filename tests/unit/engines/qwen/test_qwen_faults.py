@@ -33,7 +33,7 @@ def body(engine: Qwen) -> Any:
 
 
 def before_each_pass(engine: Qwen, do: Callable[[Any], None]) -> Any:
-    """Calls `do` with the token ids, (rows, queries), before the real model reads them."""
+    """Calls `do` with the token ids, (sequences, queries), before the real model reads them."""
 
     def hook(module: Any, given: Any, named: dict[str, Any]) -> None:
         do(named["input_ids"])
@@ -99,7 +99,7 @@ def test_a_chat_that_runs_alone_gets_the_memory_of_the_others_before_it_is_too_l
         tries.append(len(ids))
         if len(tries) == 1:
             raise RuntimeError("not this one")  # sets it aside, to run alone
-        if engine._scheduler._batch is not None or len(engine._scheduler._store):
+        if engine._scheduler._batch is not None or len(engine._scheduler._prefix_cache):
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
     with before_each_pass(engine, needs_all_memory):
@@ -114,40 +114,40 @@ def test_no_memory_to_keep_a_chat_costs_no_answer(
 ) -> None:
     import torch
 
-    from eat_worker.engines.qwen.key_values import Buffer
+    from eat_worker.engines.qwen.kv_cache import KVCache
 
     requests = [request_for(at, tokens=4 + at) for at in range(6)]
     expected = texts(together(open_qwen(slots=4), requests))
-    take, failed = Buffer.taken, [1, 2]
+    take, failed = KVCache.taken, [1, 2]
 
-    def small_device(self: Buffer, slot: int, length: int) -> Any:
+    def small_device(self: KVCache, slot: int, length: int) -> Any:
         if failed:
             failed.pop()
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return take(self, slot, length)
 
-    monkeypatch.setattr(Buffer, "taken", small_device)
+    monkeypatch.setattr(KVCache, "taken", small_device)
     engine = open_qwen(slots=4)
     assert texts(together(engine, requests)) == expected
     assert not failed
     assert not engine._scheduler._intake._unanswered
 
 
-def test_no_memory_for_the_buffer_is_no_memory_for_so_many_rows(
+def test_no_memory_for_the_kv_cache_is_no_memory_for_so_many_sequences(
     open_qwen: Open, request_for: For, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
-    from eat_worker.engines.qwen.key_values import Buffer
+    from eat_worker.engines.qwen.kv_cache import KVCache
 
-    make = Buffer._layer
+    make = KVCache._layer
 
-    def small_device(self: Buffer) -> Any:
-        if self.rows > 2:
+    def small_device(self: KVCache) -> Any:
+        if self.slots > 2:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return make(self)
 
-    monkeypatch.setattr(Buffer, "_layer", small_device)
+    monkeypatch.setattr(KVCache, "_layer", small_device)
     results = together(open_qwen(slots=8), [request_for(at) for at in range(6)])
     assert all(isinstance(result, RoundResult) for result in results)
     assert max(result.batch_size for result in results if isinstance(result, RoundResult)) == 2
@@ -168,14 +168,14 @@ def test_numbers_that_are_none_fail_one_chat_and_poison_no_slot(open_qwen: Open,
     asked = [request_for(text, tokens=30) for text in (good[0], bad_text, *good[1:]) * 2]
     results = together(engine, asked)
     assert texts([result for result in results if isinstance(result, RoundResult)]) == expected * 2
-    # Answered in company: a row that meets another's NaN is answered as well, alone. Only the last may have run so.
+    # A sequence that meets another's NaN in a batch is answered as well, alone. Only the last may have run so.
     assert sum(result.batch_size == 1 for result in results if isinstance(result, RoundResult)) <= 1
     faults = [result for result in results if not isinstance(result, RoundResult)]
     assert [type(fault) for fault in faults] == [NumericFault, NumericFault]
     assert "not numbers for this chat" in str(faults[0])
 
 
-def test_rows_whose_numbers_fail_only_in_company_are_answered_alone(open_qwen: Open, request_for: For) -> None:
+def test_sequences_whose_numbers_fail_only_in_company_are_answered_alone(open_qwen: Open, request_for: For) -> None:
     requests = [request_for(at) for at in range(6)]
     expected = texts(together(open_qwen(), requests))
     engine = open_qwen()
@@ -263,7 +263,7 @@ def test_a_fault_of_the_program_breaks_the_engine_and_leaves_nobody_waiting(
     open_qwen: Open, request_for: For, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine = open_qwen()
-    monkeypatch.setattr(engine._scheduler._chooser, "choose", None)
+    monkeypatch.setattr(engine._scheduler._sampler, "sample", None)
     results = together(engine, [request_for(at) for at in range(3)])
     assert {type(result) for result in results} == {EngineBroken}
     assert "TypeError" in caplog.text

@@ -1,7 +1,7 @@
-"""Keys and values: those of the rows that run, and those kept because the next prompt may begin the same way.
+"""Keys and values: those of the sequences that run, and those kept because the next prompt may begin the same way.
 
-A running row has a slot, and token number i of its chat stands in column i, so that a row that joins or leaves moves no
-other. Knows tensors and token ids; knows no request.
+A running sequence has a slot, and token number i of its chat lies in column i, so that a sequence that joins or leaves
+moves no other. Knows tensors and token ids; knows no request.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-_STEP = 128  # columns by which buffers grow
+_STEP = 128  # columns by which caches grow
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,33 +27,33 @@ class Shape:
 
     @property
     def bytes_per_token(self) -> int:
-        """Memory of one column of one row."""
+        """Memory of one column of one sequence."""
         return 2 * self.layers * self.heads * self.size * self.dtype.itemsize
 
 
-class Buffer:
-    """Keys and values of `rows` chats of up to `columns` tokens."""
+class KVCache:
+    """Keys and values of `sequences` chats of up to `columns` tokens."""
 
-    def __init__(self, shape: Shape, rows: int, columns: int) -> None:
-        self._shape, self.rows, self.columns = shape, rows, rounded(columns)
-        # Per layer (2, rows, heads, columns, size): keys, values. Zeros: what is masked out still must be a number.
+    def __init__(self, shape: Shape, slots: int, columns: int) -> None:
+        self._shape, self.slots, self.columns = shape, slots, rounded(columns)
+        # Per layer (2, slots, heads, columns, size): keys, values. Zeros: what is masked out still must be a number.
         self._layers = [self._layer() for _ in range(shape.layers)]
 
     def _layer(self) -> torch.Tensor:
         shape = self._shape
-        size = (2, self.rows, shape.heads, self.columns, shape.size)
+        size = (2, self.slots, shape.heads, self.columns, shape.size)
         return torch.zeros(size, dtype=shape.dtype, device=shape.device)
 
-    def resize(self, rows: int, columns: int, front: int, back: int, kept: int) -> None:
+    def resize(self, slots: int, columns: int, front: int, back: int, kept: int) -> None:
         """Another number of slots and columns; the first `front` and last `back` slots keep `kept` columns.
 
         Layer by layer: old and new of one layer exist at a time.
         """
-        before, self.rows, self.columns = self.rows, rows, rounded(columns)
+        before, self.slots, self.columns = self.slots, slots, rounded(columns)
         for at, old in enumerate(self._layers):
             new = self._layer()
             new[:, :front, :, :kept] = old[:, :front, :, :kept]
-            new[:, rows - back :, :, :kept] = old[:, before - back :, :, :kept]
+            new[:, slots - back :, :, :kept] = old[:, before - back :, :, :kept]
             self._layers[at] = new
 
     def window(self, first: int, positions: torch.Tensor, width: int) -> Window:
@@ -81,10 +81,10 @@ class Buffer:
 
 
 class Window:
-    """The part of a buffer that one forward pass works on, in the role of transformers' cache.
+    """The part of a cache that one forward pass works on, in the role of transformers' cache.
 
-    Query j of row i is at `positions[i, j]`, (rows, queries) int64: it is written to that column of slot `first` + i,
-    and attention reads the first `width` columns.
+    Query j of sequence i is at `positions[i, j]`, (sequences, queries) int64: it is written to that column of slot
+    `first` + i, and attention reads the first `width` columns.
     """
 
     def __init__(self, layers: list[torch.Tensor], first: int, positions: torch.Tensor, width: int) -> None:
@@ -93,14 +93,14 @@ class Window:
         self._index = torch.arange(first, first + len(positions), device=positions.device)[:, None]
 
     def mask(self) -> torch.Tensor:
-        """(rows, 1, queries, width) bool: each query sees the columns up to its own."""
+        """(sequences, 1, queries, width) bool: each query sees the columns up to its own."""
         columns = torch.arange(self._width, device=self.positions.device)
         return columns[None, None, None, :] <= self.positions[:, None, :, None]
 
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, layer: int, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write keys and values (rows, heads, queries, size) of the queries; gives those of all columns to read."""
+        """Write the queries' keys and values, (sequences, heads, queries, size); returns those of all columns."""
         held = self._layers[layer]
         held[0][self._index, :, self.positions] = keys.transpose(1, 2)
         held[1][self._index, :, self.positions] = values.transpose(1, 2)
@@ -113,10 +113,10 @@ class _Kept:
     states: torch.Tensor  # (layers, 2, heads, tokens, size)
 
 
-class PrefixStore:
+class PrefixCache:
     """Keys and values of chats that are not running, up to `budget` tokens; the longest unused go first.
 
-    Ids are packed, four bytes each (`row.packed`).
+    Ids are packed, four bytes each (`token_sequence.packed`).
     """
 
     def __init__(self, budget: int) -> None:
@@ -173,5 +173,5 @@ def shared_tokens(one: bytes, other: bytes) -> int:
 
 
 def rounded(columns: int) -> int:
-    """The columns that a buffer for so many has."""
+    """The columns that a cache for so many has."""
     return -(-columns // _STEP) * _STEP

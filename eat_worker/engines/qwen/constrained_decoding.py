@@ -1,7 +1,8 @@
 """Answers bound to the text while they are decoded: which tokens may come next.
 
-A constraint's automaton reads characters, tokens say bytes: `Binding` is the automaton over bytes, worked out as far as
-answers walk. A character that is only begun is allowed when one that begins so is. Knows bytes; knows no logits.
+A constraint's automaton reads characters, and a token is bytes: `ByteAutomaton` is the same automaton over bytes, built
+as far as answers go. A character that has only begun is allowed when some allowed character begins so. Knows bytes;
+knows no logits.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from eat_worker.method.rounds import Constraint
 _ENDLESS = -1
 
 
-class Place:
-    """Where an answer stands: states of the automaton, and the bytes of a character that is begun.
+class ByteState:
+    """How far an answer has come: states of the automaton, and the bytes of a character that is begun.
 
     `next` holds where each byte leads, as far as asked: None where it is not allowed.
     """
@@ -25,26 +26,26 @@ class Place:
 
     def __init__(self, states: frozenset[State], begun: bytes, accepts: bool) -> None:
         self.states, self.begun, self.accepts = states, begun, accepts
-        self.next: dict[int, Place | None] = {}
+        self.next: dict[int, ByteState | None] = {}
 
 
-class Binding:
+class ByteAutomaton:
     """What a constraint allows, byte by byte. Not for many threads."""
 
     def __init__(self, constraint: Constraint) -> None:
-        self._automaton = Automaton(constraint)
+        self._characters = Automaton(constraint)
         graph = graph_of(constraint)
         self._endless = {number for number, node in graph.items() if node.run == _ENDLESS}
         # All characters that words hold, in order, and all ranges that runs are made of.
         self._letters = sorted({ord(char) for node in graph.values() for char in node.words})
         self._ranges = sorted({span for node in graph.values() for span in node.letters})
-        self._places: dict[tuple[frozenset[State], bytes], Place] = {}
-        self.start = self._place(self._automaton.start(), b"")
+        self._known: dict[tuple[frozenset[State], bytes], ByteState] = {}
+        self.start = self._state(self._characters.start(), b"")
 
-    def walk(self, place: Place, said: bytes) -> Place | None:
-        """Where `said` leads from `place`; None when it is not allowed. Nothing said leads nowhere."""
-        here: Place | None = place if said else None
-        for byte in said:
+    def walk(self, state: ByteState, token: bytes) -> ByteState | None:
+        """The state after the bytes of a token; None when they are not allowed, or when there are none."""
+        here: ByteState | None = state if token else None
+        for byte in token:
             if here is None:
                 return None
             if byte not in here.next:
@@ -52,30 +53,30 @@ class Binding:
             here = here.next[byte]
         return here
 
-    def next_bytes(self, place: Place) -> list[int]:
+    def next_bytes(self, state: ByteState) -> list[int]:
         """The bytes that may come next."""
-        return [byte for byte in range(256) if self.walk(place, bytes((byte,))) is not None]
+        return [byte for byte in range(256) if self.walk(state, bytes((byte,))) is not None]
 
-    def _step(self, place: Place, byte: int) -> Place | None:
-        begun = place.begun + bytes((byte,))
+    def _step(self, state: ByteState, byte: int) -> ByteState | None:
+        begun = state.begun + bytes((byte,))
         length = _length(begun[0])
         if len(begun) < length:
-            return self._place(place.states, begun) if self._may_become(place.states, begun, length) else None
+            return self._state(state.states, begun) if self._may_become(state.states, begun, length) else None
         try:
             char = begun.decode()
         except UnicodeDecodeError:
             return None
-        states = self._automaton.advance(place.states, char)
-        return self._place(states, b"") if states else None
+        states = self._characters.advance(state.states, char)
+        return self._state(states, b"") if states else None
 
-    def _place(self, states: frozenset[State], begun: bytes) -> Place:
-        # How many characters of an endless run were said makes no difference after the first.
-        states = frozenset((node, min(said, 1) if node in self._endless else said) for node, said in states)
-        place = self._places.get((states, begun))
-        if place is None:
-            accepts = not begun and self._automaton.accepts(states)
-            place = self._places[states, begun] = Place(states, begun, accepts)
-        return place
+    def _state(self, states: frozenset[State], begun: bytes) -> ByteState:
+        # How long an endless run is makes no difference after its first character.
+        states = frozenset((node, min(length, 1) if node in self._endless else length) for node, length in states)
+        state = self._known.get((states, begun))
+        if state is None:
+            accepts = not begun and self._characters.accepts(states)
+            state = self._known[states, begun] = ByteState(states, begun, accepts)
+        return state
 
     def _may_become(self, states: frozenset[State], begun: bytes, length: int) -> bool:
         """Whether a character that begins with these bytes is allowed."""
@@ -85,7 +86,7 @@ class Binding:
         known = self._letters[bisect_left(self._letters, first) : bisect_left(self._letters, last + 1)]
         # All characters of a range are alike for the runs it belongs to.
         spans = (max(first, low) for low, high in self._ranges if low <= last and high >= first)
-        return first <= last and any(self._automaton.advance(states, chr(point)) for point in chain(known, spans))
+        return first <= last and any(self._characters.advance(states, chr(point)) for point in chain(known, spans))
 
 
 def _length(lead: int) -> int:

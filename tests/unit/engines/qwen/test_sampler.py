@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from eat_worker.engines.qwen import decoding
-from eat_worker.engines.qwen.binding import Binding
+from eat_worker.engines.qwen import sampler as sampler_module
 from eat_worker.engines.qwen.chat_ids import ChatIds
-from eat_worker.engines.qwen.decoding import Chooser
-from eat_worker.engines.qwen.row import Row
+from eat_worker.engines.qwen.constrained_decoding import ByteAutomaton
+from eat_worker.engines.qwen.sampler import Sampler
+from eat_worker.engines.qwen.token_sequence import TokenSequence
 from eat_worker.method.constraint import list_of, span_of
 from eat_worker.method.document import Stage
 from eat_worker.method.rounds import Constraint, EnglishConstraint, Limits, Message, Request
@@ -25,22 +25,24 @@ def chat(tiny_qwen_folder: Path) -> ChatIds:
 
 
 @pytest.fixture
-def chooser(chat: ChatIds) -> Chooser:
+def sampler(chat: ChatIds) -> Sampler:
     ends = [chat._tokenizer.convert_tokens_to_ids(token) for token in ("<|im_end|>", "<|endoftext|>")]
-    return Chooser(chat.vocabulary, frozenset(ends))
+    return Sampler(chat.vocabulary, frozenset(ends))
 
 
-def row_of(chat: ChatIds, constraint: Constraint | None) -> Row:
+def sequence_of(chat: ChatIds, constraint: Constraint | None) -> TokenSequence:
     messages = (Message("user", "Where?"),)
-    row = Row(Request("s", Stage.FORWARD, messages, {}, Limits(200)), chat.encode(messages), False, Future())
+    sequence = TokenSequence(
+        Request("s", Stage.FORWARD, messages, {}, Limits(200)), chat.encode(messages), False, Future()
+    )
     if constraint is not None:
-        row.bind(Binding(constraint))
-    return row
+        sequence.constrain(ByteAutomaton(constraint))
+    return sequence
 
 
-def exhaustive(row: Row, logits: torch.Tensor, chooser: Chooser) -> int:
+def exhaustive(sequence: TokenSequence, logits: torch.Tensor, sampler: Sampler) -> int:
     order: Any = logits.argsort(descending=True, stable=True).tolist()
-    return next(token for token in order if row.allows(token, chooser.vocabulary, chooser.ends))
+    return next(token for token in order if sequence.allows(token, sampler.vocabulary, sampler.ends))
 
 
 @pytest.mark.parametrize("first_try", [2, 256])
@@ -55,31 +57,31 @@ def exhaustive(row: Row, logits: torch.Tensor, chooser: Chooser) -> int:
     ids=["free", "span", "list", "english"],
 )
 def test_the_choice_is_the_best_of_all_allowed_tokens(
-    constraint: Constraint | None, first_try: int, chat: ChatIds, chooser: Chooser, monkeypatch: pytest.MonkeyPatch
+    constraint: Constraint | None, first_try: int, chat: ChatIds, sampler: Sampler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoding, "_FIRST_TRY", first_try)
+    monkeypatch.setattr(sampler_module, "_FIRST_TRY", first_try)
     chance = torch.Generator().manual_seed(1)
-    row = row_of(chat, constraint)
+    sequence = sequence_of(chat, constraint)
     for _ in range(40):
         # Rounded, so that many are equal: the lowest id is chosen among these.
         logits = (torch.randn(1, len(chat.vocabulary), generator=chance) * 3).round()
-        (choice,) = chooser.choose([row], logits)
+        (choice,) = sampler.sample([sequence], logits)
         assert choice is not None
-        assert choice[0] == exhaustive(row, logits[0], chooser)
+        assert choice[0] == exhaustive(sequence, logits[0], sampler)
         assert choice[1] == pytest.approx(float(logits[0].log_softmax(-1)[choice[0]]), abs=1e-4)
-        if row.say(*choice, chat.vocabulary, chooser.ends) is not None:
-            row = row_of(chat, constraint)
+        if sequence.append_token(*choice, chat.vocabulary, sampler.ends) is not None:
+            sequence = sequence_of(chat, constraint)
 
 
-def test_each_row_is_judged_by_its_own_logits_and_constraint(chat: ChatIds, chooser: Chooser) -> None:
-    free, bound = row_of(chat, None), row_of(chat, span_of("ab", characters=False))
+def test_each_sequence_is_judged_by_its_own_logits_and_constraint(chat: ChatIds, sampler: Sampler) -> None:
+    free, bound = sequence_of(chat, None), sequence_of(chat, span_of("ab", characters=False))
     logits = torch.zeros(3, len(chat.vocabulary))
     (wanted,) = chat.plain_ids("Q")
     logits[:, wanted] = 9
     logits[2, 5] = float("-inf")
-    choices = chooser.choose([free, bound, free], logits)
+    choices = sampler.sample([free, bound, free], logits)
     assert choices[0] is not None
     assert choices[1] is not None
     assert choices[0][0] == wanted
-    assert chat.vocabulary.said[choices[1][0]] in (b"a", b"N")
+    assert chat.vocabulary.token_bytes[choices[1][0]] in (b"a", b"N")
     assert choices[2] is None
