@@ -90,7 +90,7 @@ class Page:
         if self._dossier.english_entities:
             self._heading("English entities")
             rows = [
-                [str(one.index), one.tag, one.words, _span(one.span), str(one.fault or "")]
+                [str(one.index), one.tag, one.mention, _span(one.span), str(one.unusable or "")]
                 for one in self._dossier.english_entities
             ]
             columns = {"#": "right", "tag": "left", "words": "left", "in the translation": "left", "fault": "left"}
@@ -117,7 +117,7 @@ class Page:
             words = text[one.span.start : one.span.end] if one.span else ""
             english = one.english
             confidence = "" if one.confidence is None else number(one.confidence, 3)
-            head = [str(english.index), english.tag, english.words, str(one.outcome), _span(one.span), words]
+            head = [str(english.index), english.tag, english.mention, str(one.outcome), _span(one.span), words]
             yield [*head, one.via, one.answer, confidence]
 
     def _scores(self) -> None:

@@ -73,7 +73,7 @@ def _ledger_line(dossier: Dossier, number: int) -> dict[str, Any]:
     span = alignment.span
     return {
         "entity": alignment.english.index,
-        "english": alignment.english.words,
+        "english": alignment.english.mention,
         "tag": alignment.english.tag,
         "outcome": str(alignment.outcome),
         "start": span.start if span else None,

@@ -67,7 +67,7 @@ class Quarantine:
     def _opened(self) -> FileIO:
         make_private_folder(self._folder)
         # A name of its own: another submit of the same run may be under way. Unbuffered: nothing waits in memory, and
-        # a full disk is told by the write that met it.
+        # a full disk is reported by the write that met it.
         number, path = tempfile.mkstemp(prefix=f"{self._name}.", suffix=".partial", dir=self._folder)
         self._partial = Path(path)
         return FileIO(number, "a")

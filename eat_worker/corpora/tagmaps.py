@@ -15,7 +15,7 @@ from eat_worker.method.document import TAGS
 
 TagMap = Mapping[str, str | None]
 
-_PLAIN: dict[str, str | None] = {"PER": "PER", "LOC": "LOC", "ORG": "ORG"}
+_PLAIN: dict[str, str | None] = {tag: tag for tag in TAGS}
 
 DEFAULT: TagMap = MappingProxyType({**_PLAIN, "PERSON": "PER", "LOCATION": "LOC", "ORGANIZATION": "ORG"})
 """For a dataset that is not listed."""

@@ -1,7 +1,7 @@
 """Chats as token ids, by the model's own chat template, so that no text can forge a turn.
 
 The template is rendered around placeholders; its pieces are tokenised with control tokens, the contents between them
-without. Equal messages give equal ids, whoever said them: a chat that is taken up again reads as it did. Knows a
+without. Equal messages give equal ids, whoever wrote them: a chat that is taken up again reads as it did. Knows a
 llama.cpp server's requests `/apply-template` and `/tokenize`; knows no prompt and no slot.
 """
 

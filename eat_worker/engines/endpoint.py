@@ -105,7 +105,7 @@ class Endpoint:
         }
         if request.constraint is not None:
             body |= self._bound(gbnf(request.constraint))
-        changed = any(sent["content"] != told.content for sent, told in zip(messages, request.messages, strict=True))
+        changed = any(sent["content"] != given.content for sent, given in zip(messages, request.messages, strict=True))
         return body, changed
 
     def _bound(self, grammar: str) -> dict[str, Any]:
@@ -143,20 +143,20 @@ class Endpoint:
         raise EngineUnavailable(f"the model server {self._shown} does not answer: {trouble}")
 
     def _read(self, reply: httpx.Response, words: Sequence[str]) -> dict[str, Any]:
-        said = self._quoted(reply, words)
+        quoted = self._quoted(reply, words)
         if reply.is_success:
             try:
                 return dict(reply.json())
             except (TypeError, ValueError) as error:
-                raise EngineError(f"the model server's answer is not a JSON object: {said}") from error
+                raise EngineError(f"the model server's answer is not a JSON object: {quoted}") from error
         match reply.status_code:
             case httpx.codes.BAD_REQUEST if "context" in reply.text.lower():
-                raise TooLong(f"the model server refused the prompt: {said}")
+                raise TooLong(f"the model server refused the prompt: {quoted}")
             case httpx.codes.UNAUTHORIZED | httpx.codes.FORBIDDEN:
                 raise ConfigurationError("the model server refused the key; set endpoint_key_file")
             case httpx.codes.NOT_FOUND:
-                raise ConfigurationError(f"check endpoint_url and endpoint_model: {self._shown} says {said}")
-        raise EngineError(f"the model server refused the request: {said}")
+                raise ConfigurationError(f"check endpoint_url and endpoint_model: {self._shown} says {quoted}")
+        raise EngineError(f"the model server refused the request: {quoted}")
 
     def _quoted(self, reply: httpx.Response, words: Sequence[str]) -> str:
         text = reply.text.replace(self._key, HIDDEN) if self._key else reply.text

@@ -15,7 +15,7 @@ from typing import Any
 
 from eat_worker.engines.extractors.opening import extractor_identity
 from eat_worker.errors import ConfigurationError, ModelMissing
-from eat_worker.method.config import CHOICES
+from eat_worker.method.config import CHAT_STAGES, CHOICES
 from eat_worker.method.document import Stage
 from eat_worker.method.prompts import prompt_set
 from eat_worker.models.adapter import check_adapter
@@ -29,7 +29,6 @@ CANNOT_BIND = (
     "vllm, or submit with --forward free --alignment free"
 )
 DECODING: Mapping[str, Any] = {"temperature": 0}
-_MODEL_STAGES = (Stage.FORWARD, Stage.EXTRACT, Stage.BACKWARD, Stage.BACK_TRANSLATION, Stage.DIRECT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def _identity(settings: Settings, weights: Mapping[str, Any], prompts: str) -> E
         "prompt_set": prompts,
     }
     print_ = fingerprint({**detail, "model": detail["weights"] or detail["model"]})
-    return EngineIdentity(print_, detail, dict.fromkeys(map(str, _MODEL_STAGES), f"chat.{print_[:12]}"))
+    return EngineIdentity(print_, detail, dict.fromkeys(CHAT_STAGES, f"chat.{print_[:12]}"))
 
 
 def _with_extractor(identity: EngineIdentity, settings: Settings) -> EngineIdentity:

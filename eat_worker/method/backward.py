@@ -33,14 +33,14 @@ def align(document: Document, entities: Sequence[EnglishEntity], thought: str, c
 
     `thought` is the answer of the forward chat's thinking round, empty when there was none.
     """
-    usable = [entity for entity in entities if entity.fault is None]
+    usable = [entity for entity in entities if entity.unusable is None]
     questions = _Questions(document, chat)
     if chat.config.alignment == "constrained":
         ledger = _constrained(questions, usable, listed_names(thought))
     else:
         ledger = _free(questions, usable)
-    faults = {entity.index: Alignment(entity, entity.fault) for entity in entities if entity.fault is not None}
-    return tuple((ledger | faults)[entity.index] for entity in entities)
+    unusable = {entity.index: Alignment(entity, entity.unusable) for entity in entities if entity.unusable is not None}
+    return tuple((ledger | unusable)[entity.index] for entity in entities)
 
 
 def _constrained(
@@ -55,9 +55,9 @@ def _constrained(
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """The words that an entity is said to have in the text, whose they are, and where they can be found."""
+    """The words that an entity has in the text by an answer, whose they are, and where they can be found."""
 
-    words: str
+    mention: str
     via: str
     find: Find
     confidence: float | None = None
@@ -70,9 +70,9 @@ class _Answer:
 
 def _together(entities: Sequence[EnglishEntity], answers: Mapping[int, _Answer]) -> dict[int, Alignment]:
     found = [answers[entity.index] for entity in entities]
-    wanted = [(one.words, one.sureness, one.find) for one in found]
+    wanted = [(one.mention, one.sureness, one.find) for one in found]
     return {
-        entity.index: Alignment(entity, place.outcome, place.span, one.via, one.words, one.confidence)
+        entity.index: Alignment(entity, place.outcome, place.span, one.via, one.mention, one.confidence)
         for entity, one, place in zip(entities, found, place_together(wanted), strict=True)
     }
 
@@ -80,30 +80,30 @@ def _together(entities: Sequence[EnglishEntity], answers: Mapping[int, _Answer])
 def _without_model(questions: _Questions, entity: EnglishEntity, listed: Sequence[Listed]) -> _Answer | None:
     """What needs no question: the English words are in the text, or the thinking round named theirs."""
     text = questions.document.text
-    for via, words in _known_words(entity, listed):
-        if match(words, text).outcome in (Outcome.EXACT, Outcome.NORMALISED):
-            return _Answer(words, via, partial(match, words, text))
+    for via, mention in _known_mentions(entity, listed):
+        if match(mention, text).outcome in (Outcome.EXACT, Outcome.NORMALISED):
+            return _Answer(mention, via, partial(match, mention, text))
     return None
 
 
-def _known_words(entity: EnglishEntity, listed: Sequence[Listed]) -> Iterator[tuple[str, str]]:
-    yield "copy", entity.words
-    wanted = fold(entity.words)
+def _known_mentions(entity: EnglishEntity, listed: Sequence[Listed]) -> Iterator[tuple[str, str]]:
+    yield "copy", entity.mention
+    wanted = fold(entity.mention)
     for one in listed:
         if fold(one.english) == wanted:
-            yield "list", one.words
+            yield "list", one.mention
 
 
 class _Questions:
     """The alignment chat of a sentence: each entity's question follows the answers for those before it.
 
-    `words_of_text` is what a bound answer can be.
+    `constraint` is what a bound answer can be.
     """
 
     def __init__(self, document: Document, chat: Chat) -> None:
         self.document, self.chat = document, chat
         spoken = language(document.lang)
-        self.words_of_text = span_of(document.text, characters=spoken.by_characters)
+        self.constraint = span_of(document.text, characters=spoken.by_characters)
         self._language = spoken.name
         self._opening = chat.opening(language=spoken.name)
         self._history: list[Message] = []
@@ -111,10 +111,10 @@ class _Questions:
     def bound_answer(self, entity: EnglishEntity, number: int, *, last: bool) -> RoundOutput:
         """The words of the text that mean the entity, or the refusal: the answer cannot be anything else."""
         name = "final" if number > 1 else "next" if self._history else "only"
-        return self._answer(entity, number, name, self.words_of_text, last=last)
+        return self._answer(entity, number, name, self.constraint, last=last)
 
     def free_answer(self, entity: EnglishEntity, number: int, name: str, *, last: bool) -> RoundOutput:
-        """What the model says in one free round about the entity."""
+        """What the model answers in one free round about the entity."""
         return self._answer(entity, number, name, None, last=last)
 
     def start_again(self) -> None:
@@ -127,7 +127,7 @@ class _Questions:
         config = self.chat.config
         tokens = config.locate_tokens if name in _THINKING else config.final_tokens
         round_ = self.chat.round(
-            number, name, tokens, constraint, language=self._language, text=self.document.text, words=entity.words
+            number, name, tokens, constraint, language=self._language, text=self.document.text, words=entity.mention
         )
         output = self.chat.final_answer(self._opening, [round_], entity=entity.index, history=self._history, last=last)
         self._history += [Message("user", round_.prompt.text()), Message("assistant", output.output)]
@@ -140,13 +140,13 @@ def _bound(questions: _Questions, entity: EnglishEntity, number: int = 1, *, las
     if confidence is not None and confidence < questions.chat.config.min_confidence:
         find: Find = partial(_unsure, output, questions)
     else:
-        find = partial(_placed, output, questions)
+        find = partial(_projected, output, questions)
     return _Answer(output.output, "constrained", find, confidence)
 
 
 def _unsure(output: RoundOutput, questions: _Questions, _: Sequence[Span]) -> Match:
     """Words that the model found improbable take nobody's place."""
-    found = _placed(output, questions, ())
+    found = _projected(output, questions, ())
     return found if found.span is None else Match(Outcome.UNSURE)
 
 
@@ -158,14 +158,14 @@ def _confidence(output: RoundOutput) -> float | None:
     return math.exp(min(output.logprob, 0.0) / max(output.generated_tokens, 1))
 
 
-def _placed(output: RoundOutput, questions: _Questions, taken: Sequence[Span]) -> Match:
+def _projected(output: RoundOutput, questions: _Questions, taken: Sequence[Span]) -> Match:
     """Where a constrained answer is: it is in the text by construction, so only its place is looked up."""
     answer, text = output.output, questions.document.text
     if answer == REFUSAL and REFUSAL not in text:
         return Match(Outcome.REFUSED)
     if output.finish_reason == "length":
         return Match(Outcome.TRUNCATED)
-    places = list(places_of(answer, questions.words_of_text.units))
+    places = list(places_of(answer, questions.constraint.units))
     spans = [span for place in places if (span := trimmed(place, text)) is not None]
     free = next((span for span in spans if not overlaps(span, taken)), None)
     if free is not None:
@@ -190,7 +190,7 @@ def _free(questions: _Questions, entities: Sequence[EnglishEntity]) -> dict[int,
         if config.alignment == "free+constrained":
             bound = _bound(questions, entity, number, last=last)
             found = Alignment(
-                entity, (place := bound.find(taken)).outcome, place.span, bound.via, bound.words, bound.confidence
+                entity, (place := bound.find(taken)).outcome, place.span, bound.via, bound.mention, bound.confidence
             )
         else:
             answer = questions.free_answer(entity, number, final, last=last)

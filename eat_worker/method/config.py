@@ -11,7 +11,7 @@ from eat_worker.method.document import TAGS, Stage
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "method": ("eat", "direct"),
-    "prompts": ("restated", "official"),
+    "prompts": ("restated", "official", "tuned"),
     "rounds": (1, 3, 5),
     "forward": ("bound", "free"),
     "alignment": ("constrained", "free", "free+constrained"),

@@ -205,10 +205,10 @@ def gbnf(constraint: Constraint) -> str:
     graph = _living(graph_of(constraint))
     rules = []
     for number, node in sorted(graph.items()):
-        said = _class_of(node) if node.run else f'"{_escaped(node.words)}"'
+        own = _class_of(node) if node.run else f'"{_escaped(node.words)}"'
         after = " | ".join(f"n{next_}" for next_ in node.after)
         rest = f" ({after}){'?' if node.ends else ''}" if after else ""
-        body = after or '""' if not node.run and not node.words else said + rest
+        body = after or '""' if not node.run and not node.words else own + rest
         rules.append(f"{'root' if number == 0 else f'n{number}'} ::= {body}")
     return "\n".join(rules) + "\n"
 
@@ -261,7 +261,7 @@ def _among(char: str, letters: Letters) -> bool:
 
 
 State = tuple[int, int]
-"""(node, characters of it already said)"""
+"""(node, characters of it already read)"""
 
 
 class Automaton:
@@ -275,9 +275,9 @@ class Automaton:
         silent = {(0, 0)} if self._graph[0].ends else set()
         return frozenset({(number, 0) for number in self._reach(0)} | silent)
 
-    def advance(self, states: frozenset[State], said: str) -> frozenset[State]:
-        """The states after `said`; empty when the constraint does not allow it."""
-        for char in said:
+    def advance(self, states: frozenset[State], text: str) -> frozenset[State]:
+        """The states after `text`; empty when the constraint does not allow it."""
+        for char in text:
             states = frozenset(state for old in states for state in self._step(old, char))
         return states
 

@@ -19,27 +19,27 @@ from eat_worker.method.placement import place_together
 def annotate_directly(document: Document, chat: Chat) -> tuple[Alignment, ...]:
     """The ledger of the direct method, which asks one round."""
     round_ = chat.round(1, "final", chat.config.extract_tokens, text=document.text)
-    return placed_entities(chat.final_answer(chat.opening(), [round_]).output, document, chat.config)
+    return projected_entities(chat.final_answer(chat.opening(), [round_]).output, document, chat.config)
 
 
-def placed_entities(answer: str, document: Document, config: MethodConfig) -> tuple[Alignment, ...]:
+def projected_entities(answer: str, document: Document, config: MethodConfig) -> tuple[Alignment, ...]:
     """The ledger of a direct answer: each named entity with its place in the text, or why it has none."""
     find = matcher(config.matcher)
     # There is no translation here that the words could be missing from, and not every script has capitals.
     named = [
-        replace(entity, fault=None) if entity.fault is Outcome.NOT_A_NAME else entity
+        replace(entity, unusable=None) if entity.unusable is Outcome.NOT_A_NAME else entity
         for entity in named_entities(answer, config.tags)
     ]
-    usable = [entity for entity in named if entity.fault is None]
-    places = place_together([(one.words, 1.0, partial(find, one.words, document.text)) for one in usable])
+    usable = [entity for entity in named if entity.unusable is None]
+    places = place_together([(one.mention, 1.0, partial(find, one.mention, document.text)) for one in usable])
     found = dict(zip((entity.index for entity in usable), places, strict=True))
     ledger, before = [], set[str]()
     for entity in named:
-        if entity.fault is not None:
-            ledger.append(Alignment(entity, entity.fault))
+        if entity.unusable is not None:
+            ledger.append(Alignment(entity, entity.unusable))
             continue
         place = found[entity.index]
-        outcome = Outcome.REPEATED if place.outcome is Outcome.AMBIGUOUS and entity.words in before else place.outcome
-        ledger.append(Alignment(entity, outcome, place.span, "direct", entity.words))
-        before.add(entity.words)
+        outcome = Outcome.REPEATED if place.outcome is Outcome.AMBIGUOUS and entity.mention in before else place.outcome
+        ledger.append(Alignment(entity, outcome, place.span, "direct", entity.mention))
+        before.add(entity.mention)
     return tuple(ledger)

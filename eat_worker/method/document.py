@@ -36,11 +36,11 @@ class Outcome(StrEnum):
     NOT_FOUND = "not_found"
     AMBIGUOUS = "ambiguous"  # every place it could stand is taken by another entity
     TOO_LONG = "too_long"  # the answer covers most of a sentence: it names no entity
-    REFUSED = "refused"  # the model said that nothing corresponds
-    UNSURE = "unsure"  # bound to the text, the model had to say words that it finds improbable
+    REFUSED = "refused"  # the model answered that nothing corresponds
+    UNSURE = "unsure"  # bound to the text, the model had to answer words that it finds improbable
     TRUNCATED = "truncated"  # the answer hit its token limit
     EMPTY = "empty"
-    NOT_IN_TRANSLATION = "not_in_translation"  # the extractor named words that the translation lacks
+    NOT_IN_TRANSLATION = "not_in_translation"  # the extractor named a mention that the translation lacks
     REPEATED = "repeated"  # the extractor named it more often than it stands in the translation
     NOT_A_NAME = "not_a_name"  # the extractor named a common noun, a pronoun or a figure
     UNKNOWN_TAG = "unknown_tag"
@@ -85,17 +85,14 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class EnglishEntity:
-    """What the extractor named: words and tag in the English translation.
+    """A mention that the extractor found in the English translation, with its tag."""
 
-    `index` numbers the entities of a document from 0. `span` lies in the translation and is None when nothing can be
-    aligned; `fault` then says why: NOT_IN_TRANSLATION, REPEATED, NOT_A_NAME, UNKNOWN_TAG or PARSE_ERROR.
-    """
-
-    index: int
-    words: str
+    index: int  #: numbers the entities of a document from 0
+    mention: str  #: the words that name the entity
     tag: str
-    span: Span | None = None
-    fault: Outcome | None = None
+    span: Span | None = None  #: where the mention is in the translation; None when nothing can be aligned
+    #: Why nothing can be aligned: NOT_IN_TRANSLATION, REPEATED, NOT_A_NAME, UNKNOWN_TAG or PARSE_ERROR.
+    unusable: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +113,7 @@ class Alignment:
 
 @dataclass(frozen=True, slots=True)
 class RoundOutput:
-    """What the model said in one round, as stored for audit.
+    """What the model answered in one round, as stored for audit.
 
     Natural key within a document: (stage, entity, round). `entity` is the index of the English entity, WHOLE_SENTENCE
     (-1) where a round is about none; `round` counts from 1. `prompt_id` is the SHA-256 of the prompt template and

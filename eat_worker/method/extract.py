@@ -1,6 +1,6 @@
 """English entities from the extractor's answer: `(PER, Ann) (LOC, Oslo)` (eq. 4).
 
-Nothing an extractor says is dropped in silence: what cannot be used becomes an entity with a `fault`.
+Nothing an extractor answers is dropped in silence: what cannot be used becomes an entity that says why (`unusable`).
 """
 
 from __future__ import annotations
@@ -28,39 +28,38 @@ def extract(english: str, chat: Chat) -> tuple[EnglishEntity, ...]:
 def parse_entities(answer: str, english: str, tags: Sequence[str]) -> tuple[EnglishEntity, ...]:
     """The entities that `answer` names, with their place in `english`.
 
-    The n-th mention of the same words gets their n-th place in the sentence; a mention without a place of its own is
-    REPEATED.
+    The n-th time a mention is named it gets its n-th place in the sentence; without a place of its own it is REPEATED.
     """
     entities: list[EnglishEntity] = []
     places: dict[str, int] = {}
     for entity in named_entities(answer, tags):
-        words = entity.words
-        if entity.fault is not None:
+        mention = entity.mention
+        if entity.unusable is not None:
             entities.append(entity)
-        elif (start := _find_words(english, words, places.get(words, 0))) >= 0:
-            places[words] = start + len(words)
-            entities.append(replace(entity, span=Span(start, start + len(words))))
+        elif (start := _find(english, mention, places.get(mention, 0))) >= 0:
+            places[mention] = start + len(mention)
+            entities.append(replace(entity, span=Span(start, start + len(mention))))
         else:
-            fault = Outcome.REPEATED if words in places else Outcome.NOT_IN_TRANSLATION
-            entities.append(replace(entity, fault=fault))
+            why = Outcome.REPEATED if mention in places else Outcome.NOT_IN_TRANSLATION
+            entities.append(replace(entity, unusable=why))
     return tuple(entities)
 
 
 def named_entities(answer: str, tags: Sequence[str]) -> Iterator[EnglishEntity]:
     """The entities that `answer` names, wherever they are.
 
-    The tag is what precedes the first comma, the words run to the bracket that balances the opening one:
+    The tag is what precedes the first comma, the mention runs to the bracket that balances the opening one:
     `(ORG, Acme, Inc.)` is "Acme, Inc.", `(PER, J. (Jack) Smith)` is "J. (Jack) Smith".
     """
     for index, body in enumerate(_bracketed(answer)):
         tag, comma, rest = body.partition(",")
-        words, tag = rest.strip(), tag.strip().upper()
-        if not comma or not words:
-            yield EnglishEntity(index, body.strip(), tag, fault=Outcome.PARSE_ERROR)
+        mention, tag = rest.strip(), tag.strip().upper()
+        if not comma or not mention:
+            yield EnglishEntity(index, body.strip(), tag, unusable=Outcome.PARSE_ERROR)
         elif tag not in tags:
-            yield EnglishEntity(index, words, tag, fault=Outcome.UNKNOWN_TAG)
+            yield EnglishEntity(index, mention, tag, unusable=Outcome.UNKNOWN_TAG)
         else:
-            yield EnglishEntity(index, words, tag, fault=None if _is_name(words) else Outcome.NOT_A_NAME)
+            yield EnglishEntity(index, mention, tag, unusable=None if _is_name(mention) else Outcome.NOT_A_NAME)
 
 
 _PRONOUNS = frozenset(
@@ -68,10 +67,10 @@ _PRONOUNS = frozenset(
 )
 
 
-def _is_name(words: str) -> bool:
-    """Whether `words` can be a name in English: it has letters, and a capital if its alphabet has any."""
-    lettered = any(char.isalpha() for char in words)
-    return lettered and words not in _PRONOUNS and (words.lower() != words or words.upper() == words)
+def _is_name(mention: str) -> bool:
+    """Whether `mention` can be a name in English: it has letters, and a capital if its alphabet has any."""
+    lettered = any(char.isalpha() for char in mention)
+    return lettered and mention not in _PRONOUNS and (mention.lower() != mention or mention.upper() == mention)
 
 
 def _bracketed(answer: str) -> Iterator[str]:
@@ -89,25 +88,25 @@ def _bracketed(answer: str) -> Iterator[str]:
 _CUT = re.compile(r"\n|\(\s*[A-Za-z]+\s*,")
 
 
-def _closing(answer: str, opening: int) -> int:
-    """Where the bracket opened at `opening` is closed; -1 when it never is."""
+def _closing(answer: str, start: int) -> int:
+    """Where the bracket opened at `start` is closed; -1 when it never is."""
     depth = 0
-    for at in range(opening, len(answer)):
+    for at in range(start, len(answer)):
         depth += (answer[at] == "(") - (answer[at] == ")")
         if depth == 0:
             return at
     return -1
 
 
-def _find_words(english: str, words: str, begin: int) -> int:
-    """Where `words` stand from `begin` on, as whole words if they do anywhere; -1 when they do not stand there.
+def _find(english: str, mention: str, begin: int) -> int:
+    """Where `mention` is found from `begin` on, as whole words if it is anywhere; -1 when it is not found.
 
     A part of a word counts for a first mention only: "Iran" named twice is not found again in "Iranian".
     """
-    first = at = english.find(words, begin)
+    first = at = english.find(mention, begin)
     while at >= 0:
-        end = at + len(words)
+        end = at + len(mention)
         if not (at and english[at - 1].isalnum()) and not (end < len(english) and english[end].isalnum()):
             return at
-        at = english.find(words, at + 1)
+        at = english.find(mention, at + 1)
     return -1 if begin else first

@@ -34,12 +34,12 @@ def loop_start(text: str) -> int | None:
     units = [match.span() for match in re.finditer(r"\S+", text)]
     if len(units) < _TURNS:
         units = [(at, at + 1) for at in range(len(text))]
-    said = [text[begin:end] for begin, end in units]
+    turns = [text[begin:end] for begin, end in units]
     for gram in range(1, _LONGEST_GRAM + 1):
-        first = len(said) - gram
-        while first >= gram and said[first - gram : first] == said[first : first + gram]:
+        first = len(turns) - gram
+        while first >= gram and turns[first - gram : first] == turns[first : first + gram]:
             first -= gram
-        if (len(said) - first) // gram >= _TURNS and any(map(str.isalnum, "".join(said[first : first + gram]))):
+        if (len(turns) - first) // gram >= _TURNS and any(map(str.isalnum, "".join(turns[first : first + gram]))):
             return units[first + gram - 1][1]
     return None
 
@@ -73,5 +73,5 @@ def translation_flags(english: str) -> tuple[str, ...]:
 
 def alignment_flags(answer: str, text: str) -> tuple[str, ...]:
     """`wrong_script` where an answer about words of the text has letters, and none of a script of the text."""
-    said = scripts_of(answer)
-    return (WRONG_SCRIPT,) if said and not said.keys() & scripts_of(text).keys() else ()
+    scripts = scripts_of(answer)
+    return (WRONG_SCRIPT,) if scripts and not scripts.keys() & scripts_of(text).keys() else ()

@@ -14,7 +14,7 @@ from eat_worker.method.config import MethodConfig
 from eat_worker.method.constraint import list_of
 from eat_worker.method.document import Document
 from eat_worker.method.languages import LANGUAGES, language
-from eat_worker.method.prompts import ROUND_NAMES
+from eat_worker.method.prompts import ROUND_NAMES, ListForm
 from eat_worker.method.rounds import Constraint, EnglishConstraint
 
 _BULLET = re.compile(r"(?:[-*•]|\d+[.)])\s+")
@@ -31,9 +31,9 @@ _LABEL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One line of the thinking round: words of the text, their English name, and the tag if one was given."""
+    """One line of the thinking round: a mention in the text, its English name, and the tag if one was given."""
 
-    words: str
+    mention: str
     english: str
     tag: str | None
 
@@ -44,7 +44,7 @@ def translate(document: Document, chat: Chat) -> str:
     constraints: dict[str, Constraint] = {}
     if chat.config.forward == "bound":
         constraints = dict.fromkeys(("translate", "revise", "final", "only"), EnglishConstraint())
-        if chat.prompts.lists_names:
+        if chat.prompts.lists is ListForm.PAIRS:
             constraints["think"] = list_of(document.text, chat.config.tags, characters=spoken.by_characters)
     return _translated(chat, constraints, language=spoken.name, text=document.text)
 
@@ -80,14 +80,14 @@ def listed_names(thought: str) -> list[Listed]:
     """The names that the thinking round paired, one per line as `words = English name (TAG)`; other lines are prose."""
     names = []
     for line in thought.split("\n"):
-        words, equals, english = line.strip().partition("=")
-        bullet = _BULLET.match(words)
+        mention, equals, english = line.strip().partition("=")
+        bullet = _BULLET.match(mention)
         # "1. FC Köln = 1. FC Köln" is a name with a number, "1. Köln = Cologne" a numbered line.
         if bullet and not english.strip().startswith(bullet.group().strip()):
-            words = words[bullet.end() :]
+            mention = mention[bullet.end() :]
         tag = _TAGGED.search(english)
         name = english[: tag.start()] if tag else english.rstrip(" .;")
-        pair = words.strip(_QUOTES), name.strip(_QUOTES)
+        pair = mention.strip(_QUOTES), name.strip(_QUOTES)
         if equals and all(pair):
             names.append(Listed(*pair, tag[1].upper() if tag else None))
     return names

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from typing import NamedTuple
 
@@ -41,13 +42,21 @@ class StoredTemplate(NamedTuple):
     prompt_set: str
 
 
+class ListForm(StrEnum):
+    """How the thinking round of a prompt set says what it found."""
+
+    PROSE = "prose"
+    PAIRS = "pairs"  # one line each: words = English name (TAG)
+    NAMES = "names"  # one line each: words (TAG); extraction and the direct method answer so, too
+
+
 @dataclass(frozen=True, slots=True)
 class PromptSet:
     """Templates of all rounds by (stage, round name), and the messages every chat of a stage begins with."""
 
     name: str
     version: int
-    lists_names: bool  # the thinking round of this set answers `words = English name (TAG)`, one per line
+    lists: ListForm  # what the thinking round of this set answers
     openings: Mapping[Stage, tuple[tuple[str, str], ...]]
     templates: Mapping[tuple[Stage, str], str]
 
@@ -87,8 +96,8 @@ def _id(template: str) -> str:
 
 
 def prompt_set(name: str) -> PromptSet:
-    """The prompt set `restated` or `official`."""
-    return {"restated": RESTATED, "official": OFFICIAL}[name]
+    """The prompt set `restated`, `official` or `tuned`."""
+    return {"restated": RESTATED, "official": OFFICIAL, "tuned": TUNED}[name]
 
 
 _EXTRACT_OPENING = (
@@ -168,7 +177,7 @@ def _shown_chat() -> tuple[tuple[str, str], ...]:
 RESTATED = PromptSet(
     name="restated",
     version=1,
-    lists_names=True,
+    lists=ListForm.PAIRS,
     openings={
         Stage.FORWARD: (
             (
@@ -248,13 +257,37 @@ RESTATED = PromptSet(
     },
 )
 
+# What the adapter that comes along was trained on, and therefore as short as it can be: the weights know the task.
+_NAME = (("system", "Name the PER, LOC and ORG."),)
+
+TUNED = PromptSet(
+    name="tuned",
+    version=1,
+    lists=ListForm.NAMES,
+    openings={
+        Stage.FORWARD: _NAME,
+        Stage.EXTRACT: _NAME,
+        Stage.DIRECT: _NAME,
+        Stage.BACKWARD: (("system", "Copy the words that mean the English name."),),
+        Stage.BACK_TRANSLATION: RESTATED.openings[Stage.BACK_TRANSLATION],
+    },
+    templates={
+        **RESTATED.templates,
+        (Stage.FORWARD, "think"): "{text}",
+        (Stage.FORWARD, "translate"): "Translate the sentence into English.",
+        (Stage.EXTRACT, "final"): "{english}",
+        (Stage.DIRECT, "final"): "{text}",
+        (Stage.BACKWARD, "only"): "{text}\n{words}",
+    },
+)
+
 _OFFICIAL_TASK = "You are an expert translator between {language} and English."
 _OFFICIAL_READY = "I am ready. Please tell me what to translate."
 
 OFFICIAL = PromptSet(
     name="official",
     version=1,
-    lists_names=False,
+    lists=ListForm.PROSE,
     openings={
         Stage.FORWARD: (
             ("system", _OFFICIAL_TASK),

@@ -23,7 +23,7 @@ class Kind(Enum):
     LETTER = auto()  # of a script with blanks between words; also digits
     HANGUL = auto()  # blanks before words; particles follow without one
     KATAKANA = auto()  # a run of it is a word
-    OPEN = auto()  # words cannot be told apart here: Han, hiragana, Thai and the like, and all that is no letter
+    OPEN = auto()  # words have no visible bounds here: Han, hiragana, Thai and the like, and all that is no letter
 
 
 _RANGES = (
@@ -91,7 +91,7 @@ def word_around(text: str, at: int) -> Span:
 
 
 def words_of(text: str) -> list[Span]:
-    """The words of the text from the left; characters among which no words can be told apart are left out."""
+    """The words of the text from the left; characters without visible word bounds are left out."""
     words: list[Span] = []
     start: int | None = None
     for at in range(len(text) + 1):

@@ -26,7 +26,7 @@ def entities_and_ledger(text: str, alignments: Iterable[Alignment]) -> tuple[lis
 def _line(text: str, alignment: Alignment) -> Record:
     span, english = alignment.span, alignment.english
     return {
-        "english": english.words,
+        "english": english.mention,
         "tag": english.tag,
         "outcome": str(alignment.outcome),
         "start": span.start if span else None,

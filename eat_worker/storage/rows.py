@@ -157,11 +157,11 @@ def english_row(entity: EnglishEntity) -> dict[str, Any]:
     """The extractor's part of an entity."""
     return {
         "idx": entity.index,
-        "words": clean(entity.words),
+        "words": clean(entity.mention),
         "tag": clean(entity.tag),
         "english_start": entity.span and entity.span.start,
         "english_end": entity.span and entity.span.end,
-        "fault": entity.fault and str(entity.fault),
+        "fault": entity.unusable and str(entity.unusable),
     }
 
 
@@ -182,7 +182,8 @@ def english_of(row: Sequence[Any]) -> EnglishEntity:
     """An English entity from the columns ENGLISH_ENTITY."""
     index, words, tag, start, end, fault = row
     span = None if start is None else Span(start, end)
-    return EnglishEntity(index=index, words=words, tag=tag, span=span, fault=None if fault is None else Outcome(fault))
+    unusable = None if fault is None else Outcome(fault)
+    return EnglishEntity(index=index, mention=words, tag=tag, span=span, unusable=unusable)
 
 
 def ledger_of(rows: Sequence[Sequence[Any]]) -> tuple[tuple[EnglishEntity, ...], tuple[Alignment, ...]]:

@@ -49,7 +49,7 @@ PURE: tuple[tuple[Any, str], ...] = (
     *((backward, name) for name in ("match", "span_of")),
     (forward, "list_of"),
     (extract, "parse_entities"),
-    (direct, "placed_entities"),
+    (direct, "projected_entities"),
     (stages, "score"),
 )
 UNFINISHED = "SELECT count(*) FROM documents WHERE status IN ('queued', 'running')"

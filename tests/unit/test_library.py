@@ -58,7 +58,7 @@ def test_the_extractor_of_the_settings_is_used(tmp_path: Path, monkeypatch: pyte
     engine = open_engine(engine="scripted", extractor="crf")
     found = annotate(Document("Anna Schmidt lives in London.", "de"), engine, MethodConfig(extractor="crf"))
     assert isinstance(found, Annotation)
-    assert [(line.english.words, line.english.tag) for line in found.alignments if line.span] == [
+    assert [(line.english.mention, line.english.tag) for line in found.alignments if line.span] == [
         ("Anna Schmidt", "PER"),
         ("London", "LOC"),
     ]

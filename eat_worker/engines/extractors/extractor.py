@@ -32,7 +32,7 @@ class Extractor(Protocol):
         ...
 
     def extract(self, texts: Sequence[str]) -> list[tuple[EnglishEntity, ...]]:
-        """The entities of each text, numbered from 0; one without a place in its text says why (`fault`)."""
+        """The entities of each text, numbered from 0; one without a place in its text says why (`unusable`)."""
         ...
 
     def close(self) -> None:
@@ -62,4 +62,4 @@ def numbered(text: str, entities: Iterable[tuple[int, int, str]]) -> tuple[Engli
 
 def render_entities(entities: Iterable[EnglishEntity]) -> str:
     """The paper's text format, `(TYPE, words) (TYPE, words)`, or `none`: what the audit record shows as the answer."""
-    return " ".join(f"({entity.tag}, {entity.words})" for entity in entities) or "none"
+    return " ".join(f"({entity.tag}, {entity.mention})" for entity in entities) or "none"

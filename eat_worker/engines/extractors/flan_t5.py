@@ -38,7 +38,7 @@ class FlanT5:
         self._turn = threading.Lock()
 
     def extract(self, texts: Sequence[str]) -> list[tuple[EnglishEntity, ...]]:
-        """The entities of each text as the model named them; one that cannot be placed carries its fault."""
+        """The entities of each text as the model named them; one that has no place says why."""
         found: list[tuple[EnglishEntity, ...]] = [()] * len(texts)
         for places in batches_by_length([len(text.strip()) for text in texts], self.info.batch):
             answers = self._answers([texts[place] for place in places])
@@ -52,14 +52,14 @@ class FlanT5:
         with self._turn, torch.inference_mode():
             # T5 has relative positions: no text is too long for it, so nothing is cut. (batch, tokens) int64
             pieces = self._tokenizer([question(text) for text in texts], padding=True, return_tensors="pt")
-            said = self._model.generate(
+            generated = self._model.generate(
                 input_ids=pieces["input_ids"].to(self._model.device),
                 attention_mask=pieces["attention_mask"].to(self._model.device),
                 max_new_tokens=ANSWER_TOKENS,
                 do_sample=False,
                 num_beams=1,
             )
-            answers: list[str] = self._tokenizer.batch_decode(said, skip_special_tokens=True)
+            answers: list[str] = self._tokenizer.batch_decode(generated, skip_special_tokens=True)
         return answers
 
     def close(self) -> None:

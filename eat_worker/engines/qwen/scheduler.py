@@ -1,7 +1,7 @@
 """The thread that owns the model: which sequences run, join, wait or run alone, and what happens when something fails.
 
-Sequences join and leave at every step. Those that begin alike are not computed twice: the first goes ahead, the others wait
-for what it computes. Knows sequences and batches; knows no torch beyond giving memory back.
+Sequences join and leave at every step. Those that begin alike are not computed twice: the first goes ahead, the others
+wait for what it computes. Knows sequences and batches; knows no torch beyond giving memory back.
 """
 
 from __future__ import annotations

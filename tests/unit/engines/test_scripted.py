@@ -81,7 +81,7 @@ def say(engine: Scripted, stage: Stage, **variables: str) -> str:
 
 def found(annotation: Annotation, document: Document) -> set[tuple[str, str, str]]:
     return {
-        (document.text[one.span.start : one.span.end], one.english.tag, one.english.words)
+        (document.text[one.span.start : one.span.end], one.english.tag, one.english.mention)
         for one in annotation.alignments
         if one.span is not None
     }

@@ -82,7 +82,7 @@ def crf(tmp_path):
 def test_an_extractor_of_its_own_is_asked_instead_of_the_engine(desk, tmp_path):
     desk.add_run(extractor="crf")
     result, rounds = extracted(desk, Tools(desk.engine, crf(tmp_path)))
-    assert [(entity.words, entity.tag) for entity in result.english_entities] == [
+    assert [(entity.mention, entity.tag) for entity in result.english_entities] == [
         ("Anna Schmidt", "PER"),
         ("London", "LOC"),
     ]

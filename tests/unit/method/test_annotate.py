@@ -23,7 +23,7 @@ def test_the_whole_method_on_one_sentence(table: Callable[..., Any]) -> None:
     found = annotate(TEXT, ask, MethodConfig(), session="7")
     assert ask.is_spent
     assert found.english == "Kim Min-ji went to Seoul."
-    assert [(one.words, one.tag) for one in found.english_entities] == [
+    assert [(one.mention, one.tag) for one in found.english_entities] == [
         ("Kim Min-ji", "PER"),
         ("Seoul", "LOC"),
         ("Busan", "LOC"),
@@ -50,7 +50,7 @@ def test_the_whole_method_on_one_sentence(table: Callable[..., Any]) -> None:
 def test_a_name_said_too_often_stands_in_the_ledger_and_is_not_asked_about(table: Callable[..., Any]) -> None:
     ask = table({**ANSWERS, Stage.EXTRACT: ["(LOC, Seoul) (LOC, Seoul)"], Stage.BACKWARD: []})
     found = annotate(TEXT, ask, MethodConfig(), session="7")
-    assert [(line.english.words, line.outcome, line.span) for line in found.alignments] == [
+    assert [(line.english.mention, line.outcome, line.span) for line in found.alignments] == [
         ("Seoul", Outcome.EXACT, Span(5, 7)),
         ("Seoul", Outcome.REPEATED, None),
     ]

@@ -340,7 +340,7 @@ def test_every_entity_ends_in_exactly_one_line_and_no_two_share_words(
     spans = [line.span for line in ledger if line.span is not None]
     for line in ledger:
         assert (line.span is not None) == (line.outcome in ALIGNED)
-        assert line.english.fault is None or line.outcome is line.english.fault
+        assert line.english.unusable is None or line.outcome is line.english.unusable
         if line.span is not None:
             assert 0 <= line.span.start < line.span.end <= len(GERMAN.text)
             assert GERMAN.text[line.span.start : line.span.end].strip()

@@ -64,7 +64,7 @@ def test_values_cannot_be_changed() -> None:
 
 def test_what_is_not_said_of_an_alignment_is_unset() -> None:
     entity = EnglishEntity(0, "Seoul", "LOC")
-    assert (entity.span, entity.fault) == (None, None)
+    assert (entity.span, entity.unusable) == (None, None)
     line = Alignment(entity, Outcome.REFUSED)
     assert (line.span, line.via, line.answer, line.confidence) == (None, "", "", None)
 

@@ -21,7 +21,8 @@ def rows(answer: str, english: str) -> list[Row]:
     found = parse_entities(answer, english, TAGS)
     assert [entity.index for entity in found] == list(range(len(found)))
     return [
-        (one.tag, one.words, None if one.span is None else (one.span.start, one.span.end), one.fault) for one in found
+        (one.tag, one.mention, None if one.span is None else (one.span.start, one.span.end), one.unusable)
+        for one in found
     ]
 
 
@@ -136,14 +137,14 @@ def test_places_count_code_points_of_the_translation() -> None:
 def test_any_answer_is_read_and_every_place_holds_the_words(answer: str, english: str) -> None:
     for index, entity in enumerate(parse_entities(answer, english, TAGS)):
         assert entity.index == index
-        assert (entity.span is None) == (entity.fault is not None)
+        assert (entity.span is None) == (entity.unusable is not None)
         if entity.span is not None:
-            assert english[entity.span.start : entity.span.end] == entity.words
-            assert entity.words
+            assert english[entity.span.start : entity.span.end] == entity.mention
+            assert entity.mention
 
 
 def test_a_runaway_answer_costs_no_seconds() -> None:
     first, *others = parse_entities("(PER, Ann " * 400, "Ann", TAGS)
     assert first.span == Span(0, 3)
-    assert [entity.fault for entity in others] == [Outcome.REPEATED] * 399
+    assert [entity.unusable for entity in others] == [Outcome.REPEATED] * 399
     assert len(parse_entities("(" * 2000, "Ann", TAGS)) == 1

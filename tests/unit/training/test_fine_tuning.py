@@ -20,7 +20,7 @@ SENTENCES = (
 
 def said(extractor: Extractor) -> list[list[tuple[str, str]]]:
     found = extractor.extract([sentence.text for sentence in SENTENCES])
-    return [[(entity.words, entity.tag) for entity in entities] for entities in found]
+    return [[(entity.mention, entity.tag) for entity in entities] for entities in found]
 
 
 EXPECTED = [[("Ann Lee", "PER")], [("Oslo", "LOC")], [("Bo", "PER"), ("Ulm", "LOC")], []]

@@ -50,7 +50,7 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def named(kind: str, out: Path, text: str) -> list[tuple[str, str]]:
     (found,) = open_extractor(kind, str(out), models_dir=out.parent).extract([text])
-    return [(entity.words, entity.tag) for entity in found]
+    return [(entity.mention, entity.tag) for entity in found]
 
 
 def test_a_crf_learns_its_sentences_and_its_card_tells_how(train: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from eat_worker.method.document import Span
 
 
 def named(found: tuple[Any, ...]) -> list[tuple[str, str]]:
-    return [(entity.words, entity.tag) for entity in found]
+    return [(entity.mention, entity.tag) for entity in found]
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +40,12 @@ def test_the_shipped_model_finds_people_places_and_organizations(shipped: Crf) -
     assert ("University of Chicago", "ORG") in named(found)
     assert any(words.endswith("John Smith") and tag == "PER" for words, tag in named(found))
     assert [entity.index for entity in found] == [0, 1, 2]
-    assert all(entity.fault is None for entity in found)
+    assert all(entity.unusable is None for entity in found)
 
 
 def test_places_are_code_points_of_the_text(shipped: Crf) -> None:
     (found,) = shipped.extract(["𝕏 😀 He lives in London."])
-    assert [entity.span for entity in found if entity.words == "London"] == [Span(16, 22)]
+    assert [entity.span for entity in found if entity.mention == "London"] == [Span(16, 22)]
 
 
 def test_texts_without_words_or_names_have_no_entities(shipped: Crf) -> None:

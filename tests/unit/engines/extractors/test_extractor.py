@@ -21,7 +21,7 @@ def test_entities_are_numbered_in_the_order_of_the_text() -> None:
 def test_of_the_same_words_three_mentions_count() -> None:
     text = "Goa, Goa, Goa, Goa, Goa, Ulm"
     found = numbered(text, [(at, at + 3, "LOC") for at in range(0, 26, 5)])
-    assert [(entity.index, entity.words, entity.span) for entity in found] == [
+    assert [(entity.index, entity.mention, entity.span) for entity in found] == [
         (0, "Goa", Span(0, 3)),
         (1, "Goa", Span(5, 8)),
         (2, "Goa", Span(10, 13)),
@@ -38,7 +38,7 @@ def test_no_entity_is_said_too() -> None:
 
 
 def test_an_entity_without_a_place_is_rendered_like_the_others() -> None:
-    assert render_entities([EnglishEntity(0, "Bo", "PER", fault=Outcome.NOT_IN_TRANSLATION)]) == "(PER, Bo)"
+    assert render_entities([EnglishEntity(0, "Bo", "PER", unusable=Outcome.NOT_IN_TRANSLATION)]) == "(PER, Bo)"
 
 
 def test_what_is_rendered_is_read_back_the_same() -> None:

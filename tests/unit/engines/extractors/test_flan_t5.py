@@ -30,7 +30,7 @@ def test_answers_are_read_as_the_paper_writes_them(tiny_t5: Path, monkeypatch: p
     assert extractor.extract(["Oslo is cold"]) == [
         (
             EnglishEntity(0, "Oslo", "LOC", Span(0, 4)),
-            EnglishEntity(1, "Bo", "PER", fault=Outcome.NOT_IN_TRANSLATION),
+            EnglishEntity(1, "Bo", "PER", unusable=Outcome.NOT_IN_TRANSLATION),
         )
     ]
     assert extractor.info.kind == "flan_t5"

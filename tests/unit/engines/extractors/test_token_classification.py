@@ -55,7 +55,7 @@ def test_a_long_text_is_read_to_its_end(always: Any) -> None:
 
 def test_an_entity_over_the_seam_of_two_windows_stays_one(always: Any) -> None:
     (found,) = TokenClassification(always("I-ORG"), "0" * 64).extract(["Ann " * 100])
-    assert [(entity.words, entity.tag) for entity in found] == [(("Ann " * 100).strip(), "ORG")]
+    assert [(entity.mention, entity.tag) for entity in found] == [(("Ann " * 100).strip(), "ORG")]
 
 
 def test_types_that_mean_the_same_get_our_names(always: Any) -> None:
