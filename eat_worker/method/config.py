@@ -71,6 +71,8 @@ class MethodConfig:
     @property
     def constrained(self) -> bool:
         """Whether some round's answer is bound: an engine that cannot do that must refuse the run."""
+        if self.prompts == "tuned":
+            return True
         return self.method == "eat" and (self.forward == "bound" or self.alignment != "free")
 
     def stages(self) -> tuple[Stage, ...]:

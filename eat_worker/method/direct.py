@@ -5,21 +5,36 @@ No translation, no alignment chat; the words of the answer are looked up in the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
 from eat_worker.method.chat import Chat
 from eat_worker.method.config import MethodConfig
-from eat_worker.method.document import Alignment, Document, Outcome
+from eat_worker.method.document import Alignment, Document, EnglishEntity, Outcome
 from eat_worker.method.extract import named_entities
 from eat_worker.method.matching import matcher
+from eat_worker.method.names import Named, named_in, names_constraint
 from eat_worker.method.placement import place_together
+from eat_worker.method.prompts import ListForm
 
 
 def annotate_directly(document: Document, chat: Chat) -> tuple[Alignment, ...]:
     """The ledger of the direct method, which asks one round."""
-    round_ = chat.round(1, "final", chat.config.extract_tokens, text=document.text)
-    return projected_entities(chat.final_answer(chat.opening(), [round_]).output, document, chat.config)
+    names = chat.prompts.lists is ListForm.NAMES
+    constraint = names_constraint(document.text, document.lang, chat) if names else None
+    round_ = chat.round(1, "final", chat.config.extract_tokens, constraint, text=document.text)
+    output = chat.final_answer(chat.opening(), [round_])
+    if not names:
+        return projected_entities(output.output, document, chat.config)
+    return tuple(listed_entities(named_in(output, document.text, document.lang)))
+
+
+def listed_entities(names: Iterable[Named], first: int = 0) -> Iterator[Alignment]:
+    """Names of the text as lines of the ledger, numbered from `first`; there is no English side to them."""
+    for index, name in enumerate(names, start=first):
+        entity = EnglishEntity(index, name.mention, name.tag)
+        yield Alignment(entity, Outcome.EXACT, name.span, "direct", name.mention, name.probability)
 
 
 def projected_entities(answer: str, document: Document, config: MethodConfig) -> tuple[Alignment, ...]:

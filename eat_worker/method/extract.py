@@ -11,17 +11,25 @@ from dataclasses import replace
 
 from eat_worker.method.chat import Chat
 from eat_worker.method.document import EnglishEntity, Outcome, Span
+from eat_worker.method.names import named_in, names_constraint
+from eat_worker.method.prompts import ListForm
 
 
 def extract(english: str, chat: Chat) -> tuple[EnglishEntity, ...]:
-    """The English entities, named in one round in the paper's text format.
+    """The English entities, named in one round.
 
-    The extractor `chat` is the same model, shown a few worked examples; any other reads the sentence and nothing else.
+    The extractor `chat` is the same model, shown a few worked examples or fine-tuned; any other reads the sentence and
+    nothing else. Answers are in the paper's text format or, where the prompt set lists names, one name per line.
     """
     config = chat.config
     by_chat = config.extractor == "chat"
-    round_ = chat.round(1, "final" if by_chat else "text", config.extract_tokens, english=english)
+    names = by_chat and chat.prompts.lists is ListForm.NAMES
+    constraint = names_constraint(english, "en", chat) if names else None
+    round_ = chat.round(1, "final" if by_chat else "text", config.extract_tokens, constraint, english=english)
     answer = chat.final_answer(chat.opening() if by_chat else (), [round_])
+    if names:
+        found = enumerate(named_in(answer, english, "en"))
+        return tuple(EnglishEntity(index, name.mention, name.tag, name.span) for index, name in found)
     return parse_entities(answer.output, english, config.tags)
 
 
