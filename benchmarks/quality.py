@@ -50,8 +50,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     shared = protocol.ROOT.parent / "shared"
     parser.add_argument("--shared", type=Path, default=shared, help="folder of the shared data")
-        "--shared", type=Path, default=protocol.ROOT.parent / "shared", help="folder of the shared data"
-    )
     parser.add_argument("--state", type=Path, default=Path(".eat/quality"))
     parser.add_argument("--half", choices=("tune", "judge"), required=True)
     parser.add_argument("--claim", help="what a run on judge is to show")
