@@ -20,11 +20,9 @@ from typing import Any, TextIO
 
 from eat_worker.errors import EatError
 from eat_worker.private_files import make_private_file, make_private_folder
-from eat_worker.urls import HIDDEN, redact_url
+from eat_worker.redaction import Redactor
 
 FIELDS = ("run", "document", "stage", "attempt", "worker", "fingerprint")
-_URL = re.compile(r"[A-Za-z][\w+.-]*://[^\s'\"<>]+")
-_AUTHORIZATION = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
 
 
@@ -40,21 +38,6 @@ def bound(**fields: object) -> Iterator[None]:
     finally:
         for name in fields:
             _bound.pop(name, None)
-
-
-class Redactor:
-    """Takes secrets out of text: the known ones wherever they stand, passwords in URLs, and authorisation headers."""
-
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        # The longest first: a secret may contain another.
-        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
-
-    def __call__(self, text: str) -> str:
-        """`text` without secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        text = _URL.sub(lambda match: redact_url(match.group()), text)
-        return _AUTHORIZATION.sub(lambda match: f"{match.group(1)} {HIDDEN}", text)
 
 
 class TextFormatter(logging.Formatter):

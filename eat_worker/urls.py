@@ -1,48 +1,16 @@
-"""URLs with passwords in them: how to show one, what must be hidden, when one is unsafe. Opens no connection."""
+"""URLs that the settings may name, and when one is unsafe. Opens no connection."""
 
 from __future__ import annotations
 
 import ipaddress
-import re
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from eat_worker.errors import ConfigurationError
+from eat_worker.redaction import passwords_in, redact_url
 
-HIDDEN = "***"
 BROKER_SCHEMES = ("redis", "rediss", "amqp", "amqps", "redis+socket")
-_SECRET_KEY = re.compile(r"pass|pwd|secret|token|credential|api_?key|(^|_)key$", re.IGNORECASE)
-# What stands between user and host where a URL lost the sign behind its scheme: postgres//eat:secret@host.
-_BROKEN = re.compile(r"(?<=[^:\s]):([^\s@]+)@")
 _LOOPBACK_NAMES = frozenset({"", "localhost", "localhost.localdomain", "ip6-localhost"})
 _TLS_MODES = frozenset({"require", "verify-ca", "verify-full"})
-
-
-def redact_url(url: str) -> str:
-    """The URL with every password replaced by ***, in the authority and in the query; works on broken URLs too."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return _BROKEN.sub(rf":{HIDDEN}@", url)
-    user, at, host = _split_authority(rest)
-    if at:
-        name, colon, _ = user.partition(":")
-        # https://TOKEN@host is a secret; redis://eat@host is a user name.
-        shown = f"{name}:{HIDDEN}" if colon else HIDDEN if scheme.startswith("http") else name
-        rest = f"{shown}@{host}"
-    return f"{scheme}://{_redact_query(rest)}"
-
-
-def passwords_in(url: str) -> frozenset[str]:
-    """Every password of the URL, as written and decoded."""
-    _, separator, rest = url.partition("://")
-    if not separator:
-        return frozenset(word for raw in _BROKEN.findall(url) for word in (raw, unquote(raw)))
-    user, at, host = _split_authority(rest)
-    found = {user.partition(":")[2]} if at else set()
-    for pair in host.partition("?")[2].split("&"):
-        key, _, value = pair.partition("=")
-        if _SECRET_KEY.search(key):
-            found.add(value)
-    return frozenset(word for raw in found for word in (raw, unquote(raw)) if word)
 
 
 def why_unsafe(url: str) -> str:
@@ -84,7 +52,7 @@ def check_endpoint_url(url: str, *, key: bool, insecure: bool) -> None:
     clouds keep their credentials) is never asked.
     """
     if is_link_local(url):
-        raise ConfigurationError(f"endpoint_url = {redact_url(url)}: a link-local address is no chat server")
+        raise ConfigurationError(f"endpoint_url = {redact_url(url)}: a link-local address is not a chat server")
     if not url or insecure or _is_local(url):
         return
     reason = ""
@@ -109,29 +77,6 @@ def _check_secured(name: str, url: str, *, insecure: bool) -> None:
     reason = "" if insecure else why_unsafe(url)
     if reason:
         raise ConfigurationError(f"{name} = {redact_url(url)}: {reason}; or set insecure")
-
-
-def _split_authority(rest: str) -> tuple[str, str, str]:
-    """User part, "@" and the remainder; a raw @, / or ? inside a password stays in the user part."""
-    head, mark, query = rest.partition("?")
-    if "@" in head:
-        user, at, host = head.rpartition("@")
-        return user, at, f"{host}{mark}{query}"
-    if "=" not in query.partition("@")[0]:
-        user, at, host = rest.rpartition("@")
-        return (user, at, host) if at else ("", "", rest)
-    return "", "", rest
-
-
-def _redact_query(rest: str) -> str:
-    head, mark, query = rest.partition("?")
-    if not mark:
-        return rest
-    pairs = [pair.partition("=") for pair in query.split("&")]
-    return f"{head}?" + "&".join(
-        f"{key}={HIDDEN}" if equals and _SECRET_KEY.search(key) else f"{key}{equals}{value}"
-        for key, equals, value in pairs
-    )
 
 
 def _is_local(url: str) -> bool:

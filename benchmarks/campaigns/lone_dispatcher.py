@@ -15,10 +15,10 @@ def main() -> None:
     """Publish hints until killed."""
     from eat_worker import log
     from eat_worker.engines.identity import served_queues
-    from eat_worker.jobs.app import open_app
-    from eat_worker.jobs.broker import broker_url
-    from eat_worker.jobs.dispatcher import Dispatcher
-    from eat_worker.jobs.publisher import HintPublisher
+    from eat_worker.jobs.broker.app import open_app
+    from eat_worker.jobs.broker.connection import broker_url
+    from eat_worker.jobs.broker.dispatcher import Dispatcher
+    from eat_worker.jobs.broker.messages import HintPublisher
     from eat_worker.settings import load_settings
     from eat_worker.storage.store import open_store
 

@@ -17,9 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from eat_worker.jobs.crew import environment
-from eat_worker.jobs.server import EmbeddedServer
-from eat_worker.jobs.stopping import PARENT_VARIABLE
+from eat_worker.jobs.broker.server import EmbeddedServer
+from eat_worker.jobs.shutdown import PARENT_VARIABLE
+from eat_worker.jobs.supervisor import environment
 from eat_worker.runs.submitting import submit
 from eat_worker.settings import load_settings
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from eat_worker.jobs.server_place import find_program
+from eat_worker.jobs.broker.server_place import find_program
 
 NOBODY = 65534  # PostgreSQL refuses to run as root
 START_SECONDS = 60.0

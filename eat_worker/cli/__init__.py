@@ -1,6 +1,6 @@
 """The command line `eat`: which commands there are, and how a command ends.
 
-Each command lives in a file of its own and is imported only when it runs: `eat --help` loads click and nothing else.
+A command's module is imported only when it runs: `eat --help` loads click and nothing else.
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ from eat_worker import __version__
 from eat_worker.cli.options import common_options
 from eat_worker.cli.outcome import ReaderGone, ended
 
-COMMANDS: dict[str, str] = {
-    "run": "Annotate a corpus from start to end, then report.",
-    "submit": "Put a corpus into the queue.",
-    "worker": "Work on the queue until stopped.",
-    "status": "Show how far the runs are.",
-    "report": "Show F1, BLEU and entropy of scored documents.",
-    "show": "Show everything stored about one document.",
-    "export": "Write the annotations of a run as JSON Lines.",
-    "dead": "List, show, export and retry documents that failed for good.",
-    "retry": "Work on failed or doubtful documents of a run again.",
-    "pause": "Let a run wait until it is resumed.",
-    "resume": "Let a paused run go on.",
-    "cancel": "End a run and what it has left, for good.",
-    "priority": "Let a run come before or after others.",
-    "annotate": "Annotate a file without queue or database.",
-    "model": "List, pull, verify and convert model weights.",
-    "eacl": "Collect and prepare the corpus that adapters are trained on.",
-    "train": "Train an extractor or an adapter.",
-    "db": "Upgrade, check and back up the database.",
-    "config": "Show every setting and where it came from.",
-    "doctor": "Check this machine and say what to fix.",
-    "completion": "Print the completion script of a shell.",
+# Name: the module that has NAME_command, and what --help says.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("working", "Annotate a corpus from start to end, then report."),
+    "submit": ("working", "Put a corpus into the queue."),
+    "worker": ("working", "Work on the queue until stopped."),
+    "status": ("status", "Show how far the runs are."),
+    "report": ("report", "Show F1, BLEU and entropy of scored documents."),
+    "show": ("show", "Show everything stored about one document."),
+    "export": ("export", "Write the annotations of a run as JSON Lines."),
+    "dead": ("dead", "List, show, export and retry documents that failed for good."),
+    "retry": ("dead", "Work on failed or doubtful documents of a run again."),
+    "pause": ("steering", "Pause a run until it is resumed."),
+    "resume": ("steering", "Continue a paused run."),
+    "cancel": ("steering", "Cancel a run for good."),
+    "priority": ("steering", "Change the priority of a run."),
+    "annotate": ("annotate", "Annotate a file without queue or database."),
+    "model": ("model", "List, pull, verify and convert model weights."),
+    "eacl": ("eacl", "Collect and prepare the corpus that adapters are trained on."),
+    "train": ("train", "Train an extractor or an adapter."),
+    "db": ("db", "Upgrade, check and back up the database."),
+    "config": ("machine", "Show every setting and where it came from."),
+    "doctor": ("machine", "Check this machine and say what to fix."),
+    "completion": ("machine", "Print the completion script of a shell."),
 }
 
 
@@ -55,7 +56,8 @@ class LazyGroup(click.Group):
             close = difflib.get_close_matches(cmd_name, COMMANDS, n=2)
             hint = f"; did you mean {' or '.join(close)}?" if close else ""
             raise click.UsageError(f"no such command: {cmd_name}{hint}", ctx)
-        command = importlib.import_module(f"eat_worker.cli.{cmd_name}").command
+        module, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(f"eat_worker.cli.{module}"), f"{cmd_name}_command")
         assert isinstance(command, click.Command)
         return command
 
@@ -69,7 +71,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The list of commands in --help, from the table above."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([(name, help_) for name, (_, help_) in COMMANDS.items()])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -79,7 +81,7 @@ class LazyGroup(click.Group):
 def cli(ctx: click.Context, /, **options: object) -> None:
     """Annotate named entities in any language by Entity-Aligned Translation, through a queue that keeps everything.
 
-    Options below may stand before or after the command. Settings: option > EAT_... variable > eat.toml > default;
+    Options below may come before or after the command. Settings: option > EAT_... variable > eat.toml > default;
     `eat config` shows each value and its origin.
     """
     ctx.obj = options

@@ -18,12 +18,12 @@ from eat_worker.cli.outcome import PARTLY
 
 @eat_command("annotate", short_help="Annotate a file without queue or database.")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not stdout.")
 @click.option("--with-rounds", is_flag=True, help="Add every round: prompt id, variables, answer and cost.")
 @corpus_options
 @method_options
 @engine_options
-def command(
+def annotate_command(
     call: Call,
     file: Path,
     *,
@@ -34,11 +34,10 @@ def command(
     """Annotate FILE (JSONL or BIO, - is stdin) and write one JSON record per line, in the order of the file.
 
     A record has text, lang, id, dataset, entities ({"start", "end", "tag", "words", "english", ...}), english,
-    ledger and seconds; one that failed or was refused has error instead. Nothing is kept: stopped, it starts anew.
+    ledger and seconds; one that failed or was refused has error instead. Nothing is kept: after a stop it starts again.
     """
-    import json
-
     from eat_worker.cli.progress import Progress
+    from eat_worker.corpora.writing import json_line
     from eat_worker.runs.annotating import annotate_file
 
     if output and output.exists() and file.exists() and output.samefile(file):
@@ -50,9 +49,9 @@ def command(
         progress = stack.enter_context(Progress("annotating", silent=silent))
         records = annotate_file(call.settings, file, with_rounds=with_rounds, **corpus)
         first = next(records)  # what cannot be read at all must not empty the output
-        stream = stack.enter_context(output.open("w", encoding="utf-8")) if output else sys.stdout
+        stream = stack.enter_context(output.open("wb")) if output else sys.stdout.buffer
         for number, record in enumerate(chain([first], records), start=1):
-            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+            stream.write(json_line(record))
             stream.flush()
             failed += "error" in record
             progress.update(number)

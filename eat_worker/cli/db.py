@@ -9,7 +9,7 @@ import click
 from eat_worker.cli.call import Call
 from eat_worker.cli.call import command as eat_command
 
-command = click.Group("db", help="Upgrade, check and back up the database.")
+db_command = click.Group("db", help="Upgrade, check and back up the database.")
 
 
 @eat_command("upgrade", short_help="Bring the database to this program's schema.")
@@ -52,7 +52,7 @@ def check_command(call: Call) -> None:
 def backup_command(call: Call, file: Path | None) -> None:
     """Write a consistent copy of the database to FILE (default: into the state folder, named by the time).
 
-    Workers may go on meanwhile. An existing FILE is not overwritten. With --json: {"database", "backup"}.
+    Workers may continue meanwhile. An existing FILE is not overwritten. With --json: {"database", "backup"}.
     """
     from eat_worker.runs.databases import backup
 
@@ -64,4 +64,4 @@ def backup_command(call: Call, file: Path | None) -> None:
 
 
 for _command in (upgrade_command, check_command, backup_command):
-    command.add_command(_command)
+    db_command.add_command(_command)

@@ -1,8 +1,8 @@
-"""`eat dead`: documents that failed for good, and their next chance."""
+"""`eat dead` and `eat retry`: documents that failed for good or ended in doubt, and their next chance."""
 
 from __future__ import annotations
 
-import json
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +10,7 @@ import click
 from eat_worker.cli.call import Call
 from eat_worker.cli.call import command as eat_command
 from eat_worker.cli.options import variable
+from eat_worker.method.document import Outcome
 
 if TYPE_CHECKING:
     from eat_worker.runs.dead_letters import Dead
@@ -26,7 +27,7 @@ COLUMNS = {
 }
 LONGEST_MESSAGE = 100  # code points in the table; `eat dead show` has all
 
-command = click.Group("dead", help="List, show, export and retry documents that failed for good.")
+dead_command = click.Group("dead", help="List, show, export and retry documents that failed for good.")
 _run = variable("--run", metavar="NAME", help="Only this run.")
 
 
@@ -110,7 +111,7 @@ def _show(call: Call, dead: Dead) -> None:
 @eat_command("retry", short_help="Put failed documents back into the queue.")
 @click.argument("documents", type=click.IntRange(min=1), nargs=-1)
 @_run
-def retry_command(call: Call, documents: tuple[int, ...], run: str | None) -> None:
+def reopen_command(call: Call, documents: tuple[int, ...], run: str | None) -> None:
     """Put the failed DOCUMENTS (their numbers) back into the queue, or all of a run.
 
     Rounds that are stored are not asked again; attempts and errors so far stay on record. With --json: {"documents"}.
@@ -131,11 +132,45 @@ def export_command(call: Call, run: str | None) -> None:
 
     Each has "failure": what `eat dead list --json` says of it. --json changes nothing.
     """
+    from eat_worker.corpora.writing import json_line
     from eat_worker.runs.dead_letters import list_dead, to_record
 
     for letter in list_dead(call.settings, run):
-        click.echo(json.dumps(to_record(letter), ensure_ascii=False))
+        sys.stdout.buffer.write(json_line(to_record(letter)))
 
 
-for _command in (list_command, show_command, retry_command, export_command):
-    command.add_command(_command)
+@eat_command("retry", short_help="Work on failed or doubtful documents of a run again.")
+@click.argument("run")
+@click.option("--failed", is_flag=True, help="Documents that failed for good.")
+@click.option(
+    "--outcome",
+    type=click.Choice([str(outcome) for outcome in Outcome]),
+    help="Documents with an English entity of this outcome; needs --set.",
+)
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change a setting; this makes a new run.")
+def retry_command(call: Call, run: str, failed: bool, outcome: str | None, changes: tuple[str, ...]) -> None:
+    """Work on documents of RUN again: those that failed, or those with an English entity that ended in an outcome.
+
+    Without --set the failed documents go back into the queue of RUN. What a run froze never changes: with --set,
+    which may be repeated, they are submitted to a new run that has RUN's settings except these; the same command finds
+    the same run. With --json: {"run", "of", "documents", "already"}.
+    """
+    from eat_worker.runs.retrying import retry_failed, retry_with
+
+    if failed == (outcome is not None):
+        raise click.UsageError("say which documents: --failed or --outcome OUTCOME")
+    if outcome and not changes:
+        raise click.UsageError("the same settings would give the same answers; change one: --set NAME=VALUE")
+    done = retry_with(call.settings, run, changes, outcome=outcome) if changes else retry_failed(call.settings, run)
+    if call.as_json:
+        call.emit(done.to_json())
+    elif call.quiet:
+        click.echo(done.run)
+    else:
+        known = f", {done.already} already there" if done.already else ""
+        click.echo(f"run {done.run}: {done.documents} documents in the queue again{known}")
+    call.tell("next: eat worker" if done.documents else "see: eat status" if done.already else "nothing is left to do")
+
+
+for _command in (list_command, show_command, reopen_command, export_command):
+    dead_command.add_command(_command)

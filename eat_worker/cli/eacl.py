@@ -13,7 +13,7 @@ from eat_worker.cli.options import setting, together
 from eat_worker.cli.outcome import PARTLY
 from eat_worker.errors import CorpusError
 
-command = click.Group("eacl", help="Collect and prepare the corpus that adapters are trained on.")
+eacl_command = click.Group("eacl", help="Collect and prepare the corpus that adapters are trained on.")
 
 _FILE = click.argument("file", type=click.Path(path_type=Path))
 _PAIRS = click.argument("file", type=click.Path(path_type=Path), metavar="PAIRS")
@@ -21,7 +21,7 @@ _output = click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", required=True, help="Write the pairs there."
 )
 _rejects = click.option(
-    "--rejects", type=click.Path(path_type=Path), metavar="FILE", help="Write what was refused there, with reasons."
+    "--rejects", type=click.Path(path_type=Path), metavar="FILE", help="Write refused records there, with reasons."
 )
 _lang = click.option(
     "--lang",
@@ -33,8 +33,8 @@ _folder = click.option(
 )
 _chat_settings = together(
     setting("prompts", "Prompt set of the chats; the one that the adapter will be used with."),
-    setting("rounds", "Rounds per chat: 1, 3 or 5.", metavar="N"),
-    setting("alignment", "How an English entity finds its words in the text."),
+    setting("rounds"),
+    setting("alignment"),
 )
 
 
@@ -113,10 +113,10 @@ def collect_command(
 def import_command(call: Call, file: Path, *, lang: str | None, output: Path, rejects: Path | None) -> None:
     """Read pairs from FILE: the released corpus_xx.json, or JSON Lines with english, title and text.
 
-    What is no pair is refused with its reason, and the command then ends with 3. With --json: {"pairs", "pages",
+    A record that is not a pair is refused with its reason; the exit code is then 3. With --json: {"pairs", "pages",
     "rejected", "output"}.
     """
-    from eat_worker.training.eacl.importing import import_pairs
+    from eat_worker.training.eacl.pairs import import_pairs
     from eat_worker.training.eacl.steps import keep
 
     _check_lang(lang)
@@ -127,20 +127,20 @@ def import_command(call: Call, file: Path, *, lang: str | None, output: Path, re
         click.get_current_context().exit(PARTLY)
 
 
-@eat_command("filter", short_help="Keep the pairs whose title stands in their sentence.")
+@eat_command("filter", short_help="Keep the pairs whose title occurs in their sentence.")
 @_PAIRS
 @click.option(
     "--rule",
     type=click.Choice(["tolerant", "paper"]),
     default="tolerant",
     show_default=True,
-    help="Forgive stress marks, case, brackets and 'Surname, Name'; or nothing, as the paper.",
+    help="Ignore stress marks, case, brackets and the order 'Surname, Name'; or nothing (paper).",
 )
 @_lang
 @_output
 @_rejects
 def filter_command(call: Call, file: Path, *, rule: str, lang: str | None, output: Path, rejects: Path | None) -> None:
-    """Keep the pairs of PAIRS whose title stands in their sentence, each page's sentence once.
+    """Keep the pairs of PAIRS whose title occurs in their sentence, each page's sentence once.
 
     With --json: {"pairs", "pages", "rejected", "output"}.
     """
@@ -151,7 +151,7 @@ def filter_command(call: Call, file: Path, *, rule: str, lang: str | None, outpu
     _tell(call, filter_file(file, rule, output, rejects, lang))
 
 
-@eat_command("split", short_help="Part pairs into training and held-out ones, by page.")
+@eat_command("split", short_help="Split pairs into training and held-out ones, by page.")
 @_PAIRS
 @click.option(
     "--held-out",
@@ -161,11 +161,11 @@ def filter_command(call: Call, file: Path, *, rule: str, lang: str | None, outpu
     metavar="PERCENT",
     help="Share of the pages that is held out.",
 )
-@click.option("--seed", type=int, default=13, show_default=True, metavar="N", help="Another seed is another split.")
+@click.option("--seed", type=int, default=13, show_default=True, metavar="N", help="Another seed gives another split.")
 @_lang
 @_folder
 def split_command(call: Call, file: Path, *, held_out: float, seed: int, lang: str | None, folder: Path) -> None:
-    """Part PAIRS by page into DIR/train.jsonl and DIR/held_out.jsonl; more pairs later move none of these.
+    """Split PAIRS by page into DIR/train.jsonl and DIR/held_out.jsonl; pairs added later move none of these.
 
     With --json: {"train", "held_out", "left_out", "leakage", "seed"}.
     """
@@ -192,14 +192,14 @@ def split_command(call: Call, file: Path, *, held_out: float, seed: int, lang: s
 def export_command(call: Call, file: Path, *, name: str, lang: str | None, folder: Path) -> None:
     """Write the chats of PAIRS to DIR/NAME.jsonl in ShareGPT form, and their entry to DIR/dataset_info.json.
 
-    The chats are those that backward alignment will hold with these settings. With --json: {"chats", "answers",
+    These are the chats of backward alignment with these settings. With --json: {"chats", "answers",
     "spans", "prompts", "output", "index"}.
     """
     from eat_worker.training.eacl.steps import export_file
 
     _check_lang(lang)
     if not name.replace("-", "").replace("_", "").isalnum():
-        raise click.UsageError(f"--name {name!r} is no name: letters, digits, dash and underscore")
+        raise click.UsageError(f"--name {name!r} is not a name: use letters, digits, dash and underscore")
     _check_other(file, folder / f"{name}.jsonl")
     figures = export_file(file, folder, name=name, config=call.settings.method_config, lang=lang)
     if call.as_json:
@@ -237,4 +237,4 @@ def _tell(call: Call, figures: dict[str, Any]) -> None:
 
 
 for _command in (collect_command, import_command, filter_command, split_command, export_command):
-    command.add_command(_command)
+    eacl_command.add_command(_command)

@@ -56,7 +56,7 @@ def _print_figures(cells: Sequence[Sequence[str]], console: Console) -> None:
     console.print(table({name: COLUMNS[name] for name in kept}, rows, terminal=console.is_terminal))
     left_out = [name for name in COLUMNS if name not in kept]
     if left_out:
-        console.print(f"left out for want of width: {', '.join(left_out)}; --csv and --json have everything")
+        console.print(f"left out for lack of width: {', '.join(left_out)}; --csv and --json have everything")
 
 
 def markdown(report: Report) -> str:

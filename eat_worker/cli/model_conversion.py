@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from eat_worker.models.partial import Progress
 
-_models_dir = setting("models_dir", "Where weights and their digests are kept.", metavar="DIR")
-_allow_mixed = setting("allow_mixed", "Merge an adapter that does not say it belongs to the base, and write that down.")
+_models_dir = setting("models_dir", "Where weights and their digests are kept.")
+_allow_mixed = setting("allow_mixed", "Merge an adapter whose card does not match the base, and record that.")
 
 
 def _out(help_: str, *, required: bool = True, metavar: str = "DIR") -> Callable[..., Any]:
@@ -35,7 +35,7 @@ def _out(help_: str, *, required: bool = True, metavar: str = "DIR") -> Callable
 def convert_command(call: Call, name_or_file: str, out: Path | None) -> None:
     """Write a GGUF model (catalog name or file) once as bf16 safetensors, which the engine qwen and training load.
 
-    Nothing is quantised again and nothing is regained: the weights are those llama.cpp computes with. With --json:
+    Nothing is quantised again, and nothing is regained: the weights are those llama.cpp computes with. With --json:
     {"path", "size", "seconds", "made"}.
     """
     from eat_worker.models.conversion.convert import convert

@@ -1,44 +1,44 @@
 """Every option of the command line, once: its names, its help, and the setting it overrides.
 
-An option named like a setting overrides that setting; its default and its variable are written into the help.
+An option named like a setting overrides that setting and is made of `settings.fields`; its default and its variable are
+written into the help. What a single command has beside them is declared here or at the command.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any, Literal, TypedDict
 
 import click
 
-from eat_worker.method.config import CHOICES as METHOD_CHOICES
-from eat_worker.settings import CHOICES, NAMES, Settings
+from eat_worker.settings.fields import ABOUT, DEFAULTS, NAMES, Group
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-_DEFAULTS = {item.name: item.default for item in fields(Settings)}
 
 
-def setting(name: str, help_: str, *names: str, metavar: str | None = None) -> Decorator:
-    """An option that overrides the setting `name`; absent, the setting comes from variable, eat.toml or default."""
-    default = _DEFAULTS[name]
-    about = [f"env: EAT_{name.upper()}"]
-    if default not in ("", (), 0, False) and name != "state":
-        about.append(f"default: {','.join(default) if isinstance(default, tuple) else default}")
-    text = f"{help_}  [{'; '.join(about)}]"
+def setting(name: str, help_: str | None = None) -> Decorator:
+    """An option that overrides the setting `name`; absent, the setting comes from variable, eat.toml or default.
+
+    `help_` where a command means something narrower than the setting's own help says.
+    """
+    about, default = ABOUT[name], DEFAULTS[name]
+    origin = [f"env: EAT_{name.upper()}"]
+    if default not in ("", (), 0, False):
+        origin.append(f"default: {','.join(default) if isinstance(default, tuple) else default}")
+    text = f"{help_ or about.help}  [{'; '.join(origin)}]"
     option = f"--{name.replace('_', '-')}"
     if isinstance(default, bool):
         return click.option(f"{option}/--no-{option[2:]}", name, default=None, help=text)
-    return click.option(*names, option, name, type=_type(name), default=None, help=text, metavar=metavar)
+    kind = _type(default, about.choices)
+    return click.option(*about.also, option, name, type=kind, default=None, help=text, metavar=about.metavar)
 
 
-def _type(name: str) -> click.ParamType[Any, Any]:
-    if name in METHOD_CHOICES and name != "rounds":
-        return click.Choice([str(choice) for choice in METHOD_CHOICES[name]])
-    if name in CHOICES:
-        return click.Choice(CHOICES[name])
+def _type(default: object, choices: tuple[Any, ...]) -> click.ParamType[Any, Any]:
+    if choices and isinstance(default, str):
+        return click.Choice(choices)
     kinds: dict[type, click.ParamType[Any, Any]] = {int: click.INT, float: click.FLOAT}
-    return kinds.get(type(_DEFAULTS[name]), click.STRING)
+    return kinds.get(type(default), click.STRING)
 
 
 def variable(*names: str, **keywords: Any) -> Decorator:
@@ -58,63 +58,20 @@ def together(*decorators: Decorator) -> Decorator:
     return decorate
 
 
+def settings_of(group: Group) -> Decorator:
+    """An option for every setting of the group, in the order of `settings.fields`."""
+    return together(*(setting(name) for name, about in ABOUT.items() if about.group == group))
+
+
 common_options = together(
-    setting("state", "Folder of the embedded database, broker, logs and quarantine.  [default: .eat]", metavar="DIR"),
-    setting("database_url", "Database; empty is SQLite in the state folder.", metavar="URL"),
-    setting("broker_url", "Broker; empty is an embedded server, none works without.", "--broker", metavar="URL|none"),
-    setting("insecure", "Accept another machine's broker or database without TLS and password."),
-    setting("log_level", "Least severe log line shown."),
-    setting("log_format", "Log lines as text or JSON."),
+    settings_of("common"),
     variable("--json", "as_json", is_flag=True, help="One JSON document on stdout, errors too."),
     variable("-q", "--quiet", is_flag=True, help="Print ids only."),
     variable("--debug", is_flag=True, help="Show the traceback of an error."),
 )
-
-engine_options = together(
-    setting("engine", "What answers: llama.cpp, Qwen by transformers, a chat server, or a script."),
-    setting("model", "Catalog name, GGUF file or folder of weights; `eat model list`.", metavar="NAME"),
-    setting("adapter", "LoRA adapter (GGUF or folder), or its name on the endpoint.", metavar="PATH"),
-    setting("allow_mixed", "Use an adapter that does not say it belongs to the model, and record that."),
-    setting("device", "Where the qwen engine computes: auto, cpu, cuda, cuda:1.", metavar="DEVICE"),
-    setting("quantisation", "Weights of the qwen engine: 4-bit (nf4) or as they are."),
-    setting("deterministic", "Let the qwen engine answer one chat at a time: slow, always the same words."),
-    setting("extractor", "What finds the entities of the English translation."),
-    setting("extractor_model", "File or folder of the extractor; empty is the CRF that comes along.", metavar="PATH"),
-    setting("script", "Answers of the scripted engine.", metavar="FILE"),
-    setting("endpoint_url", "Base URL of an OpenAI-style chat server.", metavar="URL"),
-    setting("endpoint_model", "The model's name on that server.", metavar="NAME"),
-    setting("endpoint_key_file", "File with that server's API key.", metavar="FILE"),
-    setting("endpoint_grammar", "How that server takes a grammar that binds answers to the text."),
-    setting("endpoint_timeout", "Seconds that server may take for one answer.", metavar="S"),
-    setting("models_dir", "Where weights are kept.", metavar="DIR"),
-    setting("threads", "Threads of the engine; 0 is the CPUs given to this process.", metavar="N"),
-    setting("slots", "Chats the engine runs at once; 0 is what suits the engine.", metavar="N"),
-    setting("context", "Tokens per slot.", metavar="N"),
-)
-
-method_options = together(
-    setting("method", "Three-round translation (eat) or one direct call."),
-    setting("prompts", "Prompt set."),
-    setting("rounds", "Rounds per chat: 1, 3 or 5.", metavar="N"),
-    setting("forward", "Whether forward rounds are bound: names from the text, English in Latin script."),
-    setting("alignment", "How an English entity finds its words in the text."),
-    setting("matcher", "How an answer becomes a span of the text."),
-    setting("back_translation", "Translate back the whole sentence, for BLEU and the entropy loss."),
-    setting("adapter_stages", "Stages with the adapter on.", metavar="STAGES"),
-    setting("tags", "Tags to annotate.", metavar="TAGS"),
-)
-
-worker_options = together(
-    setting("lease_seconds", "A worker silent for so long loses its documents.", metavar="S"),
-    setting("drain_seconds", "Asked to stop, a worker gives back after so long what is still under way.", metavar="S"),
-    setting("stuck_seconds", "A worker whose engine answers nothing for so long ends with 70.", metavar="S"),
-    setting("window", "Documents announced to the broker ahead.", metavar="N"),
-    setting("max_faults", "Errors a document may cause before it counts as failed.", metavar="N"),
-    setting("concurrency", "Documents a worker has in hand; 0 is twice the slots.", metavar="N"),
-    setting("health_address", "Where a worker shows health and metrics, or none; port 0 is any.", metavar="HOST:PORT"),
-    setting("message_key_file", "File with the key that signs messages; the same for all workers.", metavar="FILE"),
-)
-
+engine_options = settings_of("engine")
+method_options = settings_of("method")
+worker_options = settings_of("worker")
 corpus_options = together(
     variable("--lang", metavar="LANG", help="Language of records without one, e.g. ko."),
     variable("--dataset", metavar="NAME", help="Data set of records without one; the report groups by it."),

@@ -19,11 +19,11 @@ from pathlib import Path
 import click
 
 from eat_worker.errors import DiskFull, EatError
-from eat_worker.log import Redactor
-from eat_worker.setting_types import convert
-from eat_worker.urls import passwords_in
+from eat_worker.redaction import Redactor, passwords_in
+from eat_worker.settings.types import convert
 
 PARTLY = 3
+TIMED_OUT = 124
 INTERRUPTED = 130
 RESUMABLE = ("run", "submit", "worker")
 
@@ -98,7 +98,7 @@ def failure_of(error: Exception) -> Failure:
         return Failure(DiskFull.exit_code, DiskFull.code, f"{error}; free space and run the same command again")
     if isinstance(error, OSError):
         return Failure(1, "os", str(error))
-    return Failure(1, "internal", f"{type(error).__name__}: {error}; a fault of eat: --debug shows where")
+    return Failure(1, "internal", f"{type(error).__name__}: {error}; this is a bug of eat, --debug shows where")
 
 
 def _interrupted(words: Sequence[str]) -> Failure:

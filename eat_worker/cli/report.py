@@ -15,7 +15,7 @@ from eat_worker.cli.options import variable
 @variable("--lang", metavar="LANG", help="Only this language.")
 @click.option("--csv", "form", flag_value="csv", help="Comma-separated values, every figure a column.")
 @click.option("--md", "form", flag_value="md", help="A Markdown table.")
-def command(call: Call, dataset: str | None, run: str | None, lang: str | None, form: str | None) -> None:
+def report_command(call: Call, dataset: str | None, run: str | None, lang: str | None, form: str | None) -> None:
     """Show token-strict, official and span F1 with 95 % intervals, BLEU, entropy loss, outcomes and times.
 
     One row per run, data set and language, and one over all languages of a run. With --json: {"rows": [{"run",

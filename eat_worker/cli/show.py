@@ -12,13 +12,14 @@ from eat_worker.cli.call import command as eat_command
 from eat_worker.cli.options import variable
 
 if TYPE_CHECKING:
+    from eat_worker.method.document import EnglishEntity
     from eat_worker.storage.values import Dossier
 
 
 @eat_command("show", short_help="Show everything stored about one document.")
 @click.argument("document")
-@variable("--run", metavar="NAME", help="The run, where an external id stands in several.")
-def command(call: Call, document: str, run: str | None) -> None:
+@variable("--run", metavar="NAME", help="The run to look in, if several runs have this id.")
+def show_command(call: Call, document: str, run: str | None) -> None:
     """Show text, rounds, English entities, alignment ledger, scores, model and attempts of DOCUMENT.
 
     DOCUMENT is the id of the database, or the id the record had in its file. With --json the same as one object:
@@ -57,7 +58,7 @@ def dossier_json(dossier: Dossier) -> dict[str, Any]:
         "english": dossier.english,
         "back_translation": dossier.back_translation,
         "rounds": [asdict(output) for output in dossier.rounds],
-        "entities": [asdict(entity) for entity in dossier.english_entities],
+        "entities": [_english_entity(entity) for entity in dossier.english_entities],
         "ledger": [_ledger_line(dossier, number) for number in range(len(dossier.alignments))],
         "scores": asdict(dossier.scores) if dossier.scores else None,
         "attempts": [asdict(attempt) for attempt in dossier.attempts],
@@ -65,6 +66,16 @@ def dossier_json(dossier: Dossier) -> dict[str, Any]:
         "model": dict(spec.model),
         "settings": spec.config.to_json(),
         "seconds": sum(output.seconds for output in dossier.rounds),
+    }
+
+
+def _english_entity(entity: EnglishEntity) -> dict[str, Any]:
+    return {
+        "index": entity.index,
+        "words": entity.mention,
+        "tag": entity.tag,
+        "span": asdict(entity.span) if entity.span else None,
+        "fault": entity.unusable and str(entity.unusable),
     }
 
 

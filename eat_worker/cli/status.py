@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import click
 
 from eat_worker.cli.call import Call
 from eat_worker.cli.call import command as eat_command
+from eat_worker.cli.outcome import TIMED_OUT
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,22 +35,47 @@ COLUMNS = {
     "failures": "left",
 }
 
+WORKER_COLUMNS = {
+    "worker": "left",
+    "state": "left",
+    "host": "left",
+    "process": "right",
+    "fingerprints": "left",
+    "version": "left",
+    "last heard": "right",
+}
+
 
 @eat_command("status", short_help="Show how far the runs are.")
 @click.argument("run", required=False)
 @click.option("--watch", is_flag=True, help="Look again until every run shown is finished.")
-def command(call: Call, run: str | None, watch: bool) -> None:
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), metavar="S", help="With --watch: end with 124 after so many seconds."
+)
+@click.option("--workers", is_flag=True, help="List the workers instead of the runs.")
+def status_command(call: Call, run: str | None, *, watch: bool, timeout: float | None, workers: bool) -> None:
     """Show documents by status for every run, or for RUN.
 
     With --json: {"runs": [{"run", "state", "documents": {"queued": n, "running": n, "done": n, "skipped": n,
     "failed": n, "cancelled": n}, "failures": {code: n}, "documents_per_second", "seconds_left", ...}], "backlog":
     {"queued", "running", "dead_letters", "oldest_age_seconds", "seconds"}}; the backlog is that of all open runs, in
-    documents and in estimated seconds of the engine. With --watch one such document per line.
+    documents and in estimated seconds of the engine. With --watch one such document per line. With --workers:
+    {"workers": [{"name", "state", "host", "process", "fingerprints", "queues", "version", "started_at",
+    "last_heartbeat", "ended_at"}]}.
     """
     from eat_worker.runs.progress import status
 
-    if watch:
-        _watch(call, run)
+    if timeout is not None and not watch:
+        raise click.UsageError("--timeout goes with --watch")
+    if workers:
+        if run or watch:
+            raise click.UsageError("--workers lists the workers of all runs, once; leave RUN and --watch out")
+        _print_workers(call)
+    elif watch:
+        until = math.inf if timeout is None else time.monotonic() + timeout
+        if not _watch(call, run, until):
+            call.tell(f"not finished after {timeout:g} seconds")
+            click.get_current_context().exit(TIMED_OUT)
     else:
         _print(call, status(call.settings, run))
 
@@ -63,6 +90,35 @@ def _print(call: Call, runs: Sequence[RunProgress]) -> None:
     else:
         output = call.console()
         output.print(_table(runs, terminal=output.is_terminal))
+
+
+def _print_workers(call: Call) -> None:
+    from eat_worker.cli.terminal import duration, table
+    from eat_worker.runs.workers import list_workers
+
+    found = list_workers(call.settings)
+    if call.as_json:
+        call.emit({"workers": [one.to_json() for one in found]})
+    elif call.quiet:
+        click.echo("".join(f"{one.record.spec.name}\n" for one in found), nl=False)
+    elif not found:
+        call.tell("no worker was heard of within a day; start one: eat worker")
+    else:
+        output = call.console()
+        rows = [
+            [
+                spec.name,
+                one.state,
+                spec.process.host,
+                str(spec.process.number),
+                " ".join(spec.fingerprints),
+                spec.version,
+                f"{duration(one.record.silent_seconds)} ago",
+            ]
+            for one in found
+            for spec in (one.record.spec,)
+        ]
+        output.print(table(WORKER_COLUMNS, rows, terminal=output.is_terminal))
 
 
 def _document(call: Call, runs: Sequence[RunProgress]) -> dict[str, Any]:
@@ -90,22 +146,23 @@ def _table(runs: Sequence[RunProgress], *, terminal: bool) -> Table:
     return table(COLUMNS, rows, terminal=terminal)
 
 
-def _watch(call: Call, run: str | None) -> None:
+def _watch(call: Call, run: str | None, until: float) -> bool:
+    """Whether all was seen to its end before the instant `until` of the monotonic clock."""
     from eat_worker.runs.progress import status
 
     if sys.stdout.isatty() and not call.as_json:
-        _redraw(call, run)
-        return
+        return _redraw(call, run, until)
     while True:
         runs = status(call.settings, run)
         click.echo(json.dumps(_document(call, runs)) if call.as_json else _lines(runs))
         sys.stdout.flush()
         if _finished(runs):
-            return
-        time.sleep(EVERY)
+            return True
+        if not _slept(EVERY, until):
+            return False
 
 
-def _redraw(call: Call, run: str | None) -> None:
+def _redraw(call: Call, run: str | None, until: float) -> bool:
     from rich.live import Live
 
     from eat_worker.runs.progress import status
@@ -113,9 +170,18 @@ def _redraw(call: Call, run: str | None) -> None:
     runs = status(call.settings, run)
     with Live(_table(runs, terminal=True), console=call.console(), auto_refresh=False) as live:
         while not _finished(runs) and sys.stdout.isatty():  # a terminal that is gone is none; not all get a SIGHUP
-            time.sleep(REDRAW)
+            if not _slept(REDRAW, until):
+                return False
             runs = status(call.settings, run)
             live.update(_table(runs, terminal=True), refresh=True)
+    return True
+
+
+def _slept(seconds: float, until: float) -> bool:
+    """Wait so long, or up to `until`; False when that has come."""
+    left = until - time.monotonic()
+    time.sleep(max(0.0, min(seconds, left)))
+    return left > seconds
 
 
 def _lines(runs: Sequence[RunProgress]) -> str:

@@ -29,26 +29,26 @@ _PATH = click.Path(path_type=Path)
 @click.argument("files", nargs=-1, required=True, type=_PATH, metavar="PAIRS...")
 @click.option("--base", type=_PATH, metavar="DIR", required=True, help="Folder of the base model's safetensors.")
 @click.option("--out", "folder", type=_PATH, metavar="DIR", required=True, help="New folder for the adapter.")
-@click.option("--preset", default="paper", metavar="NAME", help="Settings to begin with; there is: paper.")
-@click.option("--from-card", "card", type=_PATH, metavar="DIR", help="Make the run of another adapter again.")
-@click.option("--base-precision", type=click.Choice(["nf4", "bf16"]), help="Of the frozen base; paper: nf4.")
+@click.option("--preset", default="paper", metavar="NAME", help="Settings to begin with: paper.")
+@click.option("--from-card", "card", type=_PATH, metavar="DIR", help="Repeat the run of another adapter.")
+@click.option("--base-precision", type=click.Choice(["nf4", "bf16"]), help="Precision of the frozen base; paper: nf4.")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the pairs; paper: 5.")
-@click.option("--learning-rate", type=float, metavar="R", help="Paper: 1e-4.")
-@click.option("--schedule", type=click.Choice(["cosine", "constant"]), help="Of the learning rate; default: cosine.")
+@click.option("--learning-rate", type=float, metavar="R", help="Learning rate; paper: 1e-4.")
+@click.option("--schedule", type=click.Choice(["cosine", "constant"]), help="How the rate falls; default: cosine.")
 @click.option("--batch", type=int, metavar="N", help="Chats per step; default: 16.")
 @click.option("--at-once", type=int, metavar="N", help="Tokens computed in one pass: memory; default: 2048.")
 @click.option("--longest", type=int, metavar="N", help="Leave out chats of more tokens; default: 512.")
-@click.option("--seed", type=int, metavar="N", help="Of order, held-out pages and first weights; default: 0.")
-@click.option("--max-steps", type=click.IntRange(min=1), metavar="N", help="Stop after so many steps.")
-@click.option("--max-minutes", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Train so long at most.")
+@click.option("--seed", type=int, metavar="N", help="Decides order, held-out pages and first weights; default: 0.")
+@click.option("--max-steps", type=click.IntRange(min=1), metavar="N", help="Stop after this many steps.")
+@click.option("--max-minutes", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Longest training.")
 @click.option("--measured", type=click.IntRange(min=0), default=50, show_default=True, metavar="N",
               help="Held-out pairs per language asked before and after; 0: none.")  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+@click.option("--resume", is_flag=True, help="Continue a run that was stopped.")
 @click.option("--lang", metavar="LANG", help="Language of records that name none; default: from the file's name.")
 @setting("prompts", "Prompt set the adapter will be used with.")
-@setting("rounds", "Rounds per chat it will be used with: 1, 3 or 5.", metavar="N")
-@setting("alignment", "How an English entity finds its words in the text.")
-@setting("threads", "CPU threads.", metavar="N")
+@setting("rounds", "Rounds per chat it will be used with: 1, 3 or 5.")
+@setting("alignment")
+@setting("threads", "CPU threads.")
 def adapter_command(
     call: Call,
     files: tuple[Path, ...],
@@ -67,12 +67,12 @@ def adapter_command(
     """Train a LoRA on EACL PAIRS (JSON Lines, see `eat eacl`) and write it to a new folder, with cards and loss curve.
 
     Pages, not rows, are held out (90:10); held-out pairs are asked before and after. Every 25 steps a checkpoint is
-    written: stopped in whatever way, the same command with --resume goes on. With --json: {"adapter", "steps",
+    written: after any stop the same command with --resume continues. With --json: {"adapter", "steps",
     "horizon", "stopped", "seconds", "tokens", "left_out", "loss", "held_out_loss", "before", "after"}.
     """
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
-        raise ConfigurationError(f"{', '.join(missing)} is not installed; run: pip install 'eat_worker[gpu]'")
+        raise ConfigurationError(f"{', '.join(missing)} is not installed; run: pip install 'eat_worker[train]'")
     from eat_worker.training.adapter.recipe import Limits
     from eat_worker.training.adapter.tuning import Job, tune
 

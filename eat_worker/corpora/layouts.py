@@ -57,7 +57,7 @@ class Layout:
             raise RecordError("E_COLUMNS", f"{len(fields)} columns instead of {self.columns}: {line[:60]!r}")
         if self.numbered:
             if not _NUMBER.fullmatch(fields[0]):
-                raise RecordError("E_COLUMNS", f"the first column is no token number: {line[:60]!r}")
+                raise RecordError("E_COLUMNS", f"the first column is not a token number: {line[:60]!r}")
             return Row(fields[1], fields[2].rstrip(" "), fields[0])
         word = fields[0].removeprefix(self.prefix)
         if self.characters and (not word or (self.hash_blank and word == "#")):

@@ -38,18 +38,18 @@ CODES = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """One refused record, bound for quarantine.
-
-    `line` counts from 1 and `byte` from 0 in the decompressed file: where the record begins. `raw` is the record as it
-    stood there, line ends included; `dropped` counts the bytes that a record longer than the limit had beyond `raw`.
-    """
+    """One refused record, bound for quarantine."""
 
     file: str
+    #: Where the record begins in the decompressed file: counted from 1,
     line: int
+    #: ... and from 0.
     byte: int
     code: str
     message: str
+    #: The record as it is in the file, line ends included,
     raw: bytes
+    #: ... without so many bytes of a record that is longer than the limit.
     dropped: int = 0
 
     @property
@@ -73,15 +73,14 @@ class RecordError(Exception):
 
 @dataclass(slots=True)
 class Tally:
-    """What has been read so far. The byte counts together are the (decompressed) file.
-
-    `repaired` counts I- tags that began an entity without B-. `dropped` counts gold entities left out, by their tag in
-    the file: those without counterpart here, and those that cover blanks only.
-    """
+    """What has been read so far. The byte counts together are the (decompressed) file."""
 
     documents: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
+    #: I- tags that began an entity without B-.
     repaired: int = 0
+    #: Gold entities left out, by their tag in the file: those without counterpart here, and those that cover blanks
+    #: only.
     dropped: Counter[str] = field(default_factory=Counter)
     document_bytes: int = 0
     rejected_bytes: int = 0

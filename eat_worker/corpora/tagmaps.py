@@ -70,6 +70,6 @@ def _read(path: Path) -> dict[str, str | None]:
     for name, tag in tags.items():
         if tag is not None and tag not in TAGS:
             raise ConfigurationError(
-                f"tag_map: {path}: {name!r} stands for {tag!r}, which is none of {', '.join(TAGS)} and null"
+                f"tag_map: {path}: {name!r} is {tag!r}, which is not one of {', '.join(TAGS)} or null"
             )
     return tags

@@ -1,15 +1,26 @@
-"""JSON Lines files that appear under their names only when they are whole."""
+"""Files of records that appear under their names only when they are whole, and what a record is as JSON."""
 
 from __future__ import annotations
 
+import errno
+import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import orjson
 
 from eat_worker.errors import ConfigurationError
+
+
+def json_line(record: Mapping[str, Any]) -> bytes:
+    """One line of JSON Lines, in UTF-8; every command that writes records writes them so."""
+    try:
+        return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # half a surrogate pair, which a model may write
+        return json.dumps(record, separators=(",", ":")).encode() + b"\n"
 
 
 class Records:
@@ -21,26 +32,58 @@ class Records:
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Append one record."""
-        self._file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+        self._file.write(json_line(record))
         self.count += 1
 
 
 @contextmanager
 def new_records(path: Path) -> Iterator[Records]:
-    """A file to write records to, as `NAME.partial` until the block ends well: what was there before stays till then.
+    """A JSON Lines file, as `new_file`."""
+    with new_file(path) as file:
+        yield Records(file)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, as `NAME.partial` until the block ends well: what was there before stays till then.
 
     Raises ConfigurationError when it cannot be made.
     """
     partial = path.with_name(f"{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _made(path):
         file = partial.open("wb")
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error.strerror or error}; name another file") from error
     try:
         with file:
-            yield Records(file)
+            yield file
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
     partial.replace(path)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to write files into, as `NAME.partial` until the block ends well.
+
+    Raises ConfigurationError when it cannot be made or is there already: a folder is never written over.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    with _made(path):
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, "it is there already")
+        partial.mkdir()
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    partial.replace(path)
+
+
+@contextmanager
+def _made(path: Path) -> Iterator[None]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror or error}; name another file") from error

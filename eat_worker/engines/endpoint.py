@@ -7,29 +7,31 @@ text are broken up here, and the record says so.
 from __future__ import annotations
 
 import json
-import random
 import re
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
-import httpx
-
-from eat_worker.engines.engine import EngineInfo
+from eat_worker.engines import model_server
+from eat_worker.engines.engine import ChatEngine, Check, EngineInfo, EngineKind
 from eat_worker.engines.gate import Gate
 from eat_worker.errors import ConfigurationError, EngineError, EngineUnavailable, TooLong
 from eat_worker.method.constraint import gbnf
 from eat_worker.method.rounds import Request, RoundResult, by_line
-from eat_worker.urls import HIDDEN, redact_url
+from eat_worker.redaction import Redactor, passwords_in, redact_url
+from eat_worker.retry import BUSY_STATUSES, Backoff
+from eat_worker.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
 
 RETRIES = 5
-FIRST_PAUSE = 0.5  # seconds; doubled each time, each pause drawn between 0 and that
-LONGEST_PAUSE = 20.0
+BACKOFF = Backoff(0.5, 20.0)
 QUOTE = 8  # characters in a row by which a reply quotes the prompt
-_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 # Beginnings of what the chat templates in use write around turns and tools: ChatML and Llama 3 (<|...|>), DeepSeek
 # (fullwidth bars), Gemma, Llama 2 and Mistral.
 _CONTROL = re.compile(
@@ -47,6 +49,8 @@ class Endpoint:
     Raises EngineUnavailable when the server does not answer after RETRIES, EngineError on what it refuses.
     """
 
+    oom_splits = 0
+
     def __init__(
         self,
         url: str,
@@ -59,15 +63,18 @@ class Endpoint:
         timeout: float,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        import httpx
+
         if grammar not in GRAMMARS:
             raise ConfigurationError(f"endpoint_grammar = {grammar!r} is not one of: {', '.join(GRAMMARS)}")
         self._http = httpx.Client(
             base_url=_base(url),
-            auth=_bearer(key) if key else None,
+            auth=model_server.bearer(key) if key else None,
             timeout=httpx.Timeout(timeout, connect=10),
             limits=httpx.Limits(max_connections=slots, max_keepalive_connections=slots),
         )
-        self._shown, self._key, self._timeout, self._sleep = redact_url(url), key, timeout, sleep
+        self._shown, self._timeout, self._sleep = redact_url(url), timeout, sleep
+        self._redact = Redactor({key, *passwords_in(url)})
         self._model, self._adapter_model, self._grammar = model, adapter_model, grammar
         self._room = threading.Semaphore(slots)
         self._gate = Gate()
@@ -118,11 +125,13 @@ class Endpoint:
 
         `words` are those of the corpus and the model, which no error may quote.
         """
-        pause, trouble, asked = FIRST_PAUSE, "", 0.0
+        import httpx
+
+        trouble, asked = "", 0.0
         for attempt in range(RETRIES):
             if attempt:
-                self._sleep(asked + random.uniform(0, pause))
-                pause, asked = min(2 * pause, LONGEST_PAUSE), 0.0
+                self._sleep(asked + BACKOFF.pause(attempt))
+                asked = 0.0
             try:
                 with self._room:
                     started = time.monotonic()
@@ -137,7 +146,7 @@ class Endpoint:
                 continue
             except (httpx.HTTPError, ValueError) as error:  # ValueError: the text has half a character in it
                 raise EngineError(f"the request cannot be sent: {type(error).__name__}: {error}") from error
-            if reply.status_code not in _BUSY:
+            if reply.status_code not in BUSY_STATUSES:
                 return self._read(reply, words), seconds
             trouble, asked = self._quoted(reply, words), _asked_to_wait(reply)
         raise EngineUnavailable(f"the model server {self._shown} does not answer: {trouble}")
@@ -150,22 +159,23 @@ class Endpoint:
             except (TypeError, ValueError) as error:
                 raise EngineError(f"the model server's answer is not a JSON object: {quoted}") from error
         match reply.status_code:
-            case httpx.codes.BAD_REQUEST if "context" in reply.text.lower():
+            case HTTPStatus.BAD_REQUEST if "context" in reply.text.lower():
                 raise TooLong(f"the model server refused the prompt: {quoted}")
-            case httpx.codes.UNAUTHORIZED | httpx.codes.FORBIDDEN:
+            case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
                 raise ConfigurationError("the model server refused the key; set endpoint_key_file")
-            case httpx.codes.NOT_FOUND:
+            case HTTPStatus.NOT_FOUND:
                 raise ConfigurationError(f"check endpoint_url and endpoint_model: {self._shown} says {quoted}")
         raise EngineError(f"the model server refused the request: {quoted}")
 
     def _quoted(self, reply: httpx.Response, words: Sequence[str]) -> str:
-        text = reply.text.replace(self._key, HIDDEN) if self._key else reply.text
-        text = text[:200]
+        text = self._redact(reply.text)[:200]
         return f"{reply.status_code} {'(the reply quotes the prompt)' if _quotes(text, words) else text}"
 
 
 def _base(url: str) -> httpx.URL:
     """The server's address, with or without the /v1 that many write behind it."""
+    import httpx
+
     try:
         base = httpx.URL(url)
     except httpx.InvalidURL as error:
@@ -183,19 +193,9 @@ def _quotes(reply: str, words: Sequence[str]) -> bool:
     return any(piece in text for text in words for piece in pieces)
 
 
-def _bearer(key: str) -> Callable[[httpx.Request], httpx.Request]:
-    """The key on every request; a plain header would give way to a user name in the URL."""
-
-    def sign(request: httpx.Request) -> httpx.Request:
-        request.headers["Authorization"] = f"Bearer {key}"
-        return request
-
-    return sign
-
-
 def _asked_to_wait(reply: httpx.Response) -> float:
     value = reply.headers.get("retry-after", "")
-    return min(float(value), LONGEST_PAUSE) if value.isdecimal() else 0.0
+    return min(float(value), BACKOFF.longest) if value.isdecimal() else 0.0
 
 
 def _result(reply: dict[str, Any], seconds: float, flags: tuple[str, ...]) -> RoundResult:
@@ -204,7 +204,7 @@ def _result(reply: dict[str, Any], seconds: float, flags: tuple[str, ...]) -> Ro
         text = choice["message"]["content"] or ""
         spoken = (choice.get("logprobs") or {}).get("content") or []
         if not isinstance(text, str):
-            raise TypeError("the content is no text")
+            raise TypeError("the content is not a text")
         cut = choice.get("finish_reason") == "length"
         return RoundResult(
             text=text.rstrip("\ufffd") if cut else text,  # an answer may be cut within a character
@@ -220,3 +220,53 @@ def _result(reply: dict[str, Any], seconds: float, flags: tuple[str, ...]) -> Ro
     except (AttributeError, KeyError, IndexError, TypeError) as error:
         fields = ", ".join(sorted(reply))
         raise EngineError(f"the model server's answer has no message ({fields}): {error!r}") from error
+
+
+def _demand_server(settings: Settings) -> None:
+    if not settings.endpoint_url or not settings.endpoint_model:
+        raise ConfigurationError("the endpoint engine needs endpoint_url and endpoint_model")
+
+
+def _identity(settings: Settings) -> dict[str, Any]:
+    _demand_server(settings)
+    # A server does not tell the hash of its weights: its operator answers for the name.
+    return {"model": settings.endpoint_model, "weights": None, "adapter": settings.adapter or None}
+
+
+def _open(settings: Settings) -> ChatEngine:
+    _demand_server(settings)
+    return Endpoint(
+        settings.endpoint_url,
+        settings.endpoint_model,
+        key=settings.endpoint_key(),
+        adapter_model=settings.adapter,
+        grammar=settings.endpoint_grammar,
+        slots=settings.chats_at_once,
+        timeout=settings.endpoint_timeout,
+    )
+
+
+def _binds(settings: Settings) -> bool:
+    return settings.endpoint_grammar != "none"
+
+
+def _check_model(settings: Settings) -> Check:
+    named = bool(settings.endpoint_url and settings.endpoint_model)
+    detail = f"{settings.endpoint_model or 'no model named'} at {settings.shown('endpoint_url') or 'no URL'}"
+    return Check("model", ok=named, detail=detail, fix="set EAT_ENDPOINT_URL and EAT_ENDPOINT_MODEL")
+
+
+def _check_server(settings: Settings) -> Check:
+    if not settings.endpoint_url:
+        return Check("engine", ok=True, detail="endpoint")
+    detail = model_server.probe(settings)
+    # A warning only: whether a run binds its answers is decided when it is submitted, and may differ from here.
+    if settings.method_config.constrained and not _binds(settings):
+        detail += (
+            "; endpoint_grammar is none, so only runs with --forward free --alignment free can be served "
+            "(or set it to llama or vllm)"
+        )
+    return Check("engine", ok=True, detail=detail)
+
+
+KIND = EngineKind(_identity, _open, _check_model, _check_server, _binds)

@@ -8,25 +8,28 @@ and restored from there.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import logging
 import secrets
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from eat_worker.engines.chat_template import ChatTemplate, Encoded
-from eat_worker.engines.engine import EngineInfo
+from eat_worker.engines.engine import ChatEngine, Check, EngineInfo, EngineKind, check_weights
 from eat_worker.engines.gate import Gate
 from eat_worker.engines.scratch import Scratch
 from eat_worker.engines.slots import Slot, Slots
-from eat_worker.errors import ConfigurationError, EngineError, EngineUnavailable, TooLong
+from eat_worker.errors import ConfigurationError, EngineError, EngineUnavailable, ModelMissing, TooLong
 from eat_worker.method.constraint import gbnf
 from eat_worker.method.rounds import Request, RoundResult, by_line
+from eat_worker.models.fingerprint import file_sha256
+from eat_worker.models.installed import locate
+from eat_worker.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +44,11 @@ class LlamaCpp:
     `adapter` is a LoRA in GGUF form, switched per request. Raises ConfigurationError when the file does not load.
     """
 
+    oom_splits = 0
+
     def __init__(self, model: Path, *, adapter: Path | None, threads: int, slots: int, context: int) -> None:
+        import httpx
+
         self._scratch = Scratch()
         try:
             self._server = _start(
@@ -181,13 +188,15 @@ class LlamaCpp:
             (self._scratch.path / oldest).unlink(missing_ok=True)
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        import httpx
+
         try:
             reply = self._http.post(path, json=body)
         except httpx.TransportError as error:
             raise EngineUnavailable(f"llama.cpp: {path}: {type(error).__name__}: {error}") from error
         except ValueError as error:  # the text has half a character in it
             raise EngineError(f"llama.cpp: {path}: {error}") from error
-        if reply.status_code != httpx.codes.OK:
+        if reply.status_code != HTTPStatus.OK:
             raise EngineError(f"llama.cpp: {path}: {reply.status_code} {reply.text[:300]}")
         return dict(reply.json())
 
@@ -226,4 +235,45 @@ def _start(model: Path, adapter: Path | None, *, threads: int, slots: int, conte
         return xllamacpp.Server(params)
     except RuntimeError as error:
         files = f"{model} with {adapter}" if adapter else str(model)
-        raise ConfigurationError(f"{files}: llama.cpp cannot load it; its own words are on stderr ({error})") from error
+        raise ConfigurationError(f"{files}: llama.cpp cannot load it; its message is on stderr ({error})") from error
+
+
+def _gguf(settings: Settings) -> tuple[Path, Path | None]:
+    """The files of weights and adapter. Raises ModelMissing, ConfigurationError."""
+    path = locate(settings.model, settings.models_dir)
+    if path.is_dir():
+        raise ConfigurationError(f"{path} is a folder of weights; the llamacpp engine needs one GGUF file")
+    if not settings.adapter:
+        return path, None
+    adapter = Path(settings.adapter)
+    if adapter.is_dir():
+        message = f"adapter = {adapter} is a folder; make a GGUF of it: eat model export-gguf-lora {adapter}"
+        raise ConfigurationError(message)
+    if not adapter.is_file():
+        raise ModelMissing(f"adapter = {adapter}: no such file; it must be a LoRA in GGUF form")
+    return path, adapter
+
+
+def _identity(settings: Settings) -> dict[str, Any]:
+    path, adapter = _gguf(settings)
+    # Tokenizer, chat template and quantisation are parts of a GGUF file, so its hash covers them.
+    return {
+        "model": path.name,
+        "weights": file_sha256(path, settings.models_dir),
+        "adapter": file_sha256(adapter, settings.models_dir) if adapter else None,
+    }
+
+
+def _open(settings: Settings) -> ChatEngine:
+    path, adapter = _gguf(settings)
+    threads, slots = settings.thread_count, settings.chats_at_once
+    return LlamaCpp(path, adapter=adapter, threads=threads, slots=slots, context=settings.context)
+
+
+def _check(settings: Settings) -> Check:  # noqa: ARG001  # every check takes the settings
+    present = importlib.util.find_spec("xllamacpp") is not None
+    detail = "llama.cpp (xllamacpp)" if present else "llama.cpp is not installed"
+    return Check("engine", ok=present, detail=detail, fix="pip install 'eat_worker[local]'")
+
+
+KIND = EngineKind(_identity, _open, check_weights, _check)

@@ -13,6 +13,7 @@ knows no prompt's wording.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import re
@@ -26,13 +27,14 @@ from typing import Any
 
 import orjson
 
-from eat_worker.engines.engine import EngineInfo
+from eat_worker.engines.engine import ChatEngine, Check, EngineInfo, EngineKind
 from eat_worker.engines.gate import Gate
 from eat_worker.engines.script_batches import Batches
 from eat_worker.errors import ConfigurationError, EngineBroken, EngineError, EngineUnavailable, TooLong
 from eat_worker.method.constraint import NO_NAMES
 from eat_worker.method.document import Stage
 from eat_worker.method.rounds import REFUSAL, ListConstraint, Request, RoundResult
+from eat_worker.settings import Settings
 
 FAULTS = ("error", "unavailable", "too_long", "broken", "empty", "loop", "refuse", "crash", "sleep")
 _NAME = re.compile(r"\b[A-Z][\w-]*(?: [A-Z][\w-]*)*")
@@ -83,6 +85,8 @@ class Fault:
 
 class Scripted:
     """Answers each Request from the script. Raises ConfigurationError on a malformed one."""
+
+    oom_splits = 0
 
     def __init__(self, script: Path | None, *, slots: int) -> None:
         lines = list(_lines(script))
@@ -154,11 +158,7 @@ def _capitalised(sentence: str) -> list[tuple[str, str]]:
 def _lines(script: Path | None) -> Iterator[Sentence | Fault | Batches]:
     if script is None:
         return
-    try:
-        raw = script.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{script}: the script cannot be read: {error.strerror}") from error
-    for number, line in enumerate(raw.split(b"\n"), 1):
+    for number, line in enumerate(_read(script).split(b"\n"), 1):
         if not line.strip():
             continue
         try:
@@ -167,6 +167,13 @@ def _lines(script: Path | None) -> Iterator[Sentence | Fault | Batches]:
             raise ConfigurationError(f"{script}:{number}: not JSON: {error}") from error
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigurationError(f"{script}:{number}: {_SHAPE}: {error}") from error
+
+
+def _read(script: Path) -> bytes:
+    try:
+        return script.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{script}: the script cannot be read: {error.strerror}") from error
 
 
 def _line(value: Any) -> Sentence | Fault | Batches:
@@ -186,7 +193,7 @@ def _sentence(value: Mapping[str, Any]) -> Sentence:
 def _fault(value: Mapping[str, Any]) -> Fault:
     _only(value, "fault", "at", "text", "seconds")
     if value["fault"] not in FAULTS:
-        raise ValueError(f"{value['fault']!r} is no fault; there are: {', '.join(FAULTS)}")
+        raise ValueError(f"{value['fault']!r} is not a fault; the faults are: {', '.join(FAULTS)}")
     if ("at" in value) == ("text" in value):
         raise ValueError("either `at` or `text` says when")
     at, text = value.get("at"), value.get("text")
@@ -209,5 +216,29 @@ def _only(value: Mapping[str, Any], *known: str) -> None:
 
 def _word(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not a text")
     return value
+
+
+def _script(settings: Settings) -> Path | None:
+    return Path(settings.script) if settings.script else None
+
+
+def _identity(settings: Settings) -> dict[str, Any]:
+    script = _script(settings)
+    digest = hashlib.sha256(_read(script)).hexdigest() if script else None
+    return {"model": script.name if script else "rules", "weights": digest, "adapter": None}
+
+
+def _open(settings: Settings) -> ChatEngine:
+    return Scripted(_script(settings), slots=settings.chats_at_once)
+
+
+def _check(settings: Settings) -> Check:
+    script = _script(settings)
+    detail = f"script {script or 'not set: rules answer'}"
+    fix = "name a script that exists: --script FILE"
+    return Check("model", ok=script is None or script.is_file(), detail=detail, fix=fix)
+
+
+KIND = EngineKind(_identity, _open, _check, lambda _settings: Check("engine", ok=True, detail="scripted"))

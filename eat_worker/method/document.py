@@ -60,7 +60,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class GoldEntity:
-    """One reference entity of a dataset; entities whose tag has no counterpart here are left out when it is read."""
+    """One reference entity of a dataset, with its tag as it is called here; others are left out when it is read."""
 
     start: int
     end: int

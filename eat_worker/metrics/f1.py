@@ -155,7 +155,7 @@ def _prefix_and_kind(tag: str, known: str) -> tuple[str, str]:
         return "O", ""
     prefix, hyphen, kind = tag.partition("-")
     if len(prefix) != 1 or prefix not in known or not hyphen or not kind:
-        raise ValueError(f"{tag!r} is no tag; expected O or one of {', '.join(known)} with a type, as in B-PER")
+        raise ValueError(f"{tag!r} is not a tag; expected O or one of {', '.join(known)} with a type, as in B-PER")
     return prefix, kind
 
 

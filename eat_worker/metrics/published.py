@@ -22,25 +22,17 @@ _CORPORA = {
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One cell of a table of the paper. `f1` and `bleu` in [0, 100]; `lang` is "avg" in a column of means."""
+    """One cell of a table of the paper."""
 
     table: str
     system: str
     corpus: str
     scorer: str
+    #: "avg" in a column of means.
     lang: str
+    #: In [0, 100], as BLEU.
     f1: float
     bleu: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PublishedSeconds:
-    """One row of Table 15: wall seconds per sentence and per generated token, on hardware the paper does not name."""
-
-    table: str
-    system: str
-    per_sentence: float
-    per_token: float
 
 
 def published(dataset: str | None, lang: str) -> list[Published]:
@@ -49,13 +41,6 @@ def published(dataset: str | None, lang: str) -> list[Published]:
     None as the dataset gives every corpus. Names are read loosely: "wikiann/ko test", "PAN-X.ko", "multiconer1".
     """
     return [cell for cell in _cells() if cell.lang == lang and (dataset is None or _is(dataset, cell.corpus))]
-
-
-@cache
-def published_seconds() -> tuple[PublishedSeconds, ...]:
-    """Table 15."""
-    seconds = _table()["seconds"]
-    return tuple(PublishedSeconds(seconds["table"], **row) for row in seconds["rows"])
 
 
 def _is(dataset: str, corpus: str) -> bool:

@@ -38,21 +38,21 @@ _UNSUPPORTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AdapterCard:
-    """What an adapter was made from; lies beside it as `eat_adapter.json`.
+    """What an adapter was made from; lies beside it as `eat_adapter.json`."""
 
-    `base` is what people call the base, `base_weights` the part `weights` of `folder_parts(base)`. `weights` is the
-    SHA-256 of the adapter's own file, `data` that of what it learnt from ("" where unknown). `settings` is whatever its
-    training wants to be known.
-    """
-
+    #: What people call the base.
     base: str
+    #: The part `weights` of `folder_parts(base)`.
     base_weights: str
     base_revision: str
     r: int
     alpha: float
     targets: tuple[str, ...]
+    #: SHA-256 of the adapter's own file.
     weights: str
+    #: SHA-256 of what it learnt from, "" where unknown.
     data: str = ""
+    #: Whatever its training wants to be known.
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -112,7 +112,7 @@ def read_card(folder: Path) -> AdapterCard | None:
         known = {name: values[name] for name in AdapterCard.__dataclass_fields__ if name in values}
         return AdapterCard(**{**known, "targets": tuple(known["targets"])})
     except (TypeError, KeyError) as error:
-        raise ConfigurationError(f"{path}: is no adapter card: {error}") from error
+        raise ConfigurationError(f"{path}: is not an adapter card: {error}") from error
 
 
 def read_adapter(folder: Path) -> Adapter:
@@ -147,7 +147,7 @@ def _demand_plain_lora(folder: Path, config: Mapping[str, Any]) -> None:
         raise ConfigurationError(f"{folder}: the adapter uses {', '.join(used)}; only plain LoRA can be used")
     for name in ("r", "lora_alpha"):
         if not isinstance(config.get(name), int | float) or config[name] <= 0:
-            raise ConfigurationError(f"{folder}: {name} = {config.get(name)!r} is no number above 0")
+            raise ConfigurationError(f"{folder}: {name} = {config.get(name)!r} is not a number above 0")
 
 
 def check_adapter(folder: Path, base: Path, cache_dir: Path, *, allow_mixed: bool = False) -> CheckedAdapter:
@@ -190,7 +190,7 @@ def _demand_fit(adapter: Adapter, base: Path) -> None:
         )
     excess = sorted(adapter.shapes.keys() - expected.keys())
     if excess:
-        raise ConfigurationError(f"{adapter.folder} has {len(excess)} tensors that {base} has no use for: {excess[0]}")
+        raise ConfigurationError(f"{adapter.folder} has {len(excess)} tensors that {base} does not use: {excess[0]}")
     for name, shape in expected.items():
         if adapter.shapes[name] != shape:
             raise ConfigurationError(
@@ -204,7 +204,7 @@ def _expected(adapter: Adapter, config: Mapping[str, Any], base: Path) -> Iterat
         shapes = _projection_shapes(config)
         layers = range(config["num_hidden_layers"])
     except KeyError as error:
-        raise ConfigurationError(f"{base}: its config.json has no {error}; it is no Qwen2") from error
+        raise ConfigurationError(f"{base}: its config.json has no {error}; it is not a Qwen2") from error
     for layer in layers:
         for module, (out, into) in shapes.items():
             if module.rpartition(".")[2] in adapter.targets:

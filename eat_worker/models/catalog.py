@@ -28,18 +28,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """A model by name.
-
-    `file` is its name in the models folder: a file for gguf, a folder for safetensors. `size` (bytes) and `sha256` are
-    None where nothing is pinned; then `hub_revision` is None too and a pull must name one. `third_party` says that
-    the packages in `parts` were uploaded by somebody other than the model's authors; `origin` says by whom.
-    """
+    """A model by name."""
 
     name: str
     summary: str
     parameters: str
     format: Literal["gguf", "safetensors"]
+    #: Its name in the models folder: a file for gguf, a folder for safetensors.
     file: str
+    #: In bytes; None where nothing is pinned. Then `sha256` and `hub_revision` are None too and a pull must name one.
     size: int | None
     sha256: str | None
     hub_repo: str | None
@@ -47,7 +44,9 @@ class ModelEntry:
     parts: tuple[Part, ...]
     licence: str
     languages: str
+    #: The packages in `parts` were uploaded by others than the model's authors,
     third_party: bool = False
+    #: ... by these.
     origin: str = ""
     default: bool = False
 

@@ -56,7 +56,7 @@ def pull(
     """
     revision = revision.lower() if revision else None
     if revision is not None and not _COMMIT.fullmatch(revision):
-        raise ConfigurationError(f"--revision {revision!r} is no commit: 40 hexadecimal digits are needed")
+        raise ConfigurationError(f"--revision {revision!r} is not a commit: 40 hexadecimal digits are needed")
     with disk_faults(models_dir):
         models_dir.mkdir(parents=True, exist_ok=True)
         if from_file is not None:
@@ -166,7 +166,7 @@ def _fill(
 def _mismatch(found: ModelEntry, got: str, what: str, models_dir: Path) -> DigestMismatch:
     return DigestMismatch(
         f"{found.name}: {what} has sha256 {got}, the catalog says {found.sha256}; it was not kept, and {models_dir} "
-        "is as it was. Pull again or use another source; if it stays so, somebody changed the file: do not use it"
+        "is as it was. Pull again or use another source; if it stays so, the file was changed: do not use it"
     )
 
 
@@ -180,7 +180,7 @@ def _adopt(name: str, given: Path, models_dir: Path, progress: Progress, catalog
     own = name.removesuffix(".gguf")
     if found is None:
         if not _OWN_NAME.fullmatch(own):
-            raise ConfigurationError(f"{name!r} is no name for a model: letters, digits, dot, dash and underscore")
+            raise ConfigurationError(f"{name!r} is not a model's name: use letters, digits, dot, dash and underscore")
         describe_gguf(given)
     final = models_dir / (found.file if found else f"{own}.gguf")
     with _lock(final.name, models_dir, progress):

@@ -83,14 +83,16 @@ def _write_digests(cache_dir: Path, digests: Mapping[str, list[Any]]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class GgufHead:
-    """What a GGUF file says of itself. None where it says nothing; `context_length` in tokens, `size` in bytes."""
+    """What a GGUF file says of itself. None where it says nothing."""
 
     path: Path
+    #: In bytes.
     size: int
     version: int
     tensors: int
     name: str | None
     architecture: str | None
+    #: In tokens.
     context_length: int | None
     file_type: str | None
     has_chat_template: bool
@@ -113,7 +115,7 @@ def describe_gguf(path: Path) -> GgufHead:
         with path.open("rb") as file:
             start = file.read(24)
             if start[:4] != b"GGUF":
-                raise ModelError(f"{path}: no GGUF file: it starts with {start[:4]!r}, not b'GGUF'")
+                raise ModelError(f"{path}: not a GGUF file: it starts with {start[:4]!r}, not b'GGUF'")
             version, tensors, pairs = struct.unpack("<IQQ", start[4:24])
             if version not in (2, 3):
                 raise ModelError(f"{path}: GGUF version {version}; this program reads versions 2 and 3")

@@ -27,11 +27,6 @@ _TOKENIZER: Final = (
 _HEADER_LIMIT = 100_000_000  # bytes; safetensors itself refuses longer ones
 
 
-def folder_fingerprint(folder: Path, cache_dir: Path) -> str:
-    """SHA-256 (hex) over weights, configuration, tokenizer and chat template. Raises as `folder_parts` does."""
-    return fingerprint(folder_parts(folder, cache_dir))
-
-
 def folder_parts(folder: Path, cache_dir: Path) -> dict[str, str]:
     """SHA-256 (hex) of each thing that can change an answer: weights, config, tokenizer, chat_template.
 
@@ -59,7 +54,7 @@ def weight_files(folder: Path) -> list[Path]:
         names = ["model.safetensors"]
     missing = [name for name in names if not (folder / name).is_file()]
     if missing or not names:
-        raise ConfigurationError(f"{folder}: is no folder of safetensors weights: it lacks {', '.join(missing)}")
+        raise ConfigurationError(f"{folder}: is not a folder of safetensors weights: it lacks {', '.join(missing)}")
     return [folder / name for name in names]
 
 
@@ -80,11 +75,6 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor["shape"]) for name, tensor in _header(path).items()}
 
 
-def folder_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all tensors of a model folder. Raises ConfigurationError."""
-    return {name: shape for path in weight_files(folder) for name, shape in tensor_shapes(path).items()}
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises ConfigurationError when it is none."""
     try:
@@ -92,9 +82,9 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise ConfigurationError(f"{path}: is no JSON: {error}") from error
+        raise ConfigurationError(f"{path}: is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise ConfigurationError(f"{path}: is no JSON object")
+        raise ConfigurationError(f"{path}: is not a JSON object")
     return value
 
 
@@ -110,7 +100,7 @@ def _header(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
     except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigurationError(f"{path}: is no safetensors file: {error}") from error
+        raise ConfigurationError(f"{path}: is not a safetensors file: {error}") from error
     if not whole:
         raise ConfigurationError(f"{path}: is cut short; fetch or make it again")
     return tensors

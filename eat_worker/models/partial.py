@@ -182,5 +182,5 @@ def disk_faults(folder: Path) -> Iterator[None]:
         yield
     except OSError as fault:
         if fault.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ModelError(f"{folder}: the disk is full; make room and pull again: it goes on from there") from fault
+            raise ModelError(f"{folder}: the disk is full; free space and pull again: it resumes there") from fault
         raise ModelError(f"{fault.filename or folder}: {fault.strerror or fault}") from fault

@@ -22,12 +22,13 @@ import httpx
 
 from eat_worker.models.catalog import Part
 from eat_worker.models.partial import CHUNK, Partial, Progress, SourceFailed
+from eat_worker.retry import BUSY_STATUSES, Backoff
 
 DEFAULT_HUB = "https://huggingface.co"
 _CONNECT = 5.0  # seconds; a machine without a hub must not wait long for the next source
 _PROBE = 8.0  # seconds until the hub has answered anything, name resolution and every address included
-_BUSY = frozenset({408, 429, 500, 502, 503, 504})
 _PATIENCE = 4  # tries in a row that bring no new byte
+_BACKOFF = Backoff(0.25, 2.0, steady=1.0)
 _PIP_TRIES = 3
 
 
@@ -85,13 +86,13 @@ def from_hub(client: httpx.Client, url: str, partial: Partial, progress: Progres
         tries = 0 if partial.size > before else tries + 1
         if tries >= _PATIENCE:
             raise SourceFailed(f"{url}: {str(fault) or type(fault).__name__}") from fault
-        time.sleep(0.25 * 2**tries)
+        time.sleep(_BACKOFF.pause(tries + 1))
 
 
 def _stream(client: httpx.Client, url: str, partial: Partial, progress: Progress, what: str) -> None:
     headers = {"Range": f"bytes={partial.size}-"} if partial.size else {}
     with client.stream("GET", url, headers=headers) as response:
-        if response.status_code in _BUSY:
+        if response.status_code in BUSY_STATUSES:
             raise _Interrupted(f"status {response.status_code}")
         if not response.is_success:
             raise SourceFailed(f"{url} answers with status {response.status_code}")
@@ -204,7 +205,7 @@ def _downloaded(work: Path) -> int:
 def _last_error(complaints: str) -> str:
     lines = [line.strip() for line in complaints.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    text = (errors or lines or ["pip failed without a word"])[-1]
+    text = (errors or lines or ["pip failed without a message"])[-1]
     if any("Retrying" in line for line in lines):
         text += " (the package index could not be reached)"
     return text

@@ -19,7 +19,7 @@ from eat_worker.corpora.reading import Format, read_documents
 from eat_worker.corpora.records import Rejected
 from eat_worker.corpora.tagmaps import chosen_tag_map
 from eat_worker.errors import ConfigurationError, EatError
-from eat_worker.jobs.stages import Tools, open_tools
+from eat_worker.jobs.document.stages import Tools, open_tools
 from eat_worker.method.annotate import Annotation
 from eat_worker.method.annotate import annotate as annotate_document
 from eat_worker.method.config import MethodConfig

@@ -2,49 +2,38 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from eat_worker.engines.engine import Check
+from eat_worker.engines.loading import engine_kind
 from eat_worker.errors import EatError
+from eat_worker.redaction import Redactor, redact_url
 from eat_worker.settings import Settings
-from eat_worker.urls import redact_url
 
 ROOM = 2_000_000_000  # bytes: the default model and a small run
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of `eat doctor`. `fix` says what to do where `ok` is False."""
-
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """As documented for `eat doctor --json`."""
-        return asdict(self)
-
-
 def doctor(settings: Settings) -> list[Check]:
     """Every check, in the order in which a user would mend things. A check that cannot run fails; none raises."""
+    kind = engine_kind(settings.engine)
     checks: tuple[tuple[str, Callable[[Settings], Check]], ...] = (
         ("state folder", _state),
         ("disk", _disk),
         ("database", _database),
         ("broker", _broker),
-        ("model", _model),
-        ("engine", _engine),
+        ("model", kind.check_model),
+        ("engine", kind.check_engine),
         ("tokenizers", _tokenizers),
         ("CPU", _cpu),
         ("GPU", _gpu),
     )
-    return [_run(name, check, settings) for name, check in checks]
+    redact = Redactor(settings.secrets())
+    found = [_run(name, check, settings) for name, check in checks]
+    return [replace(check, detail=redact(check.detail), fix=redact(check.fix)) for check in found]
 
 
 def _run(name: str, check: Callable[[Settings], Check], settings: Settings) -> Check:
@@ -96,48 +85,9 @@ def _database(settings: Settings) -> Check:
 
 
 def _broker(settings: Settings) -> Check:
-    from eat_worker.jobs import broker
+    from eat_worker.jobs.broker import connection as broker
 
     return Check("broker", ok=True, detail=broker.probe(settings))
-
-
-def _model(settings: Settings) -> Check:
-    if settings.engine == "scripted":
-        present = not settings.script or Path(settings.script).is_file()
-        fix = "name a script that exists: --script FILE"
-        return Check("model", ok=present, detail=f"script {settings.script or 'not set: rules answer'}", fix=fix)
-    if settings.engine == "endpoint":
-        named = bool(settings.endpoint_url and settings.endpoint_model)
-        detail = f"{settings.endpoint_model or 'no model named'} at {settings.shown('endpoint_url') or 'no URL'}"
-        return Check("model", ok=named, detail=detail, fix="set EAT_ENDPOINT_URL and EAT_ENDPOINT_MODEL")
-    from eat_worker.models.installed import locate
-
-    path = locate(settings.model, settings.models_dir)
-    return Check(
-        "model", ok=True, detail=f"{path} ({path.stat().st_size / 1e6:,.0f} MB); eat model verify reads it all"
-    )
-
-
-def _engine(settings: Settings) -> Check:
-    if settings.engine == "endpoint" and settings.endpoint_url:
-        from eat_worker.runs import model_server
-
-        return Check("engine", ok=True, detail=f"{model_server.probe(settings)}{_unbound(settings)}")
-    if settings.engine != "llamacpp":
-        return Check("engine", ok=True, detail=settings.engine)
-    present = importlib.util.find_spec("xllamacpp") is not None
-    detail = "llama.cpp (xllamacpp)" if present else "llama.cpp is not installed"
-    return Check("engine", ok=present, detail=detail, fix="pip install 'eat_worker[local]'")
-
-
-def _unbound(settings: Settings) -> str:
-    """A word of warning: whether a run binds its answers is said when it is submitted, and may differ from here."""
-    if settings.endpoint_grammar != "none" or not settings.method_config.constrained:
-        return ""
-    return (
-        "; endpoint_grammar is none, so only runs with --forward free --alignment free can be served "
-        "(or set it to llama or vllm)"
-    )
 
 
 def _tokenizers(settings: Settings) -> Check:  # noqa: ARG001  # every check takes the settings

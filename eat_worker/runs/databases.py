@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from eat_worker.redaction import redact_url
 from eat_worker.settings import Settings
 from eat_worker.storage import schema
-from eat_worker.urls import redact_url
 
 
 @dataclass(frozen=True, slots=True)

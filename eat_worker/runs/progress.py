@@ -15,11 +15,7 @@ from eat_worker.storage.values import ENDED, STATUSES, Backlog, RunStatus
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """One run: documents by status (every status named), failures by code, and the speed so far.
-
-    Instants are seconds since the epoch, UTC. `documents_per_second` is wall-clock speed since the first document
-    began, None before one has ended; `seconds_left` follows from it, None when nothing is left or it is unknown.
-    """
+    """One run: how many documents are in which status, and how fast it goes."""
 
     run: str
     state: str
@@ -27,15 +23,20 @@ class RunProgress:
     lang: str
     dataset: str
     fingerprint: str
+    #: By status; every status is named.
     documents: Mapping[str, int]
+    #: Failed documents by error code.
     failures: Mapping[str, int]
     rounds: int
     generated_tokens: int
     seconds_generating: float
+    #: Seconds since the epoch, as all instants here.
     created_at: float
     first_started_at: float | None
     last_finished_at: float | None
+    #: By the wall clock since the first document began; None before one has ended.
     documents_per_second: float | None
+    #: None when nothing is left or it is unknown.
     seconds_left: float | None
 
     @property
@@ -52,7 +53,7 @@ class RunProgress:
         """The run as documented for `eat status --json`; instants in ISO 8601."""
         plain = asdict(self)
         for name in ("created_at", "first_started_at", "last_finished_at"):
-            plain[name] = _iso(plain[name])
+            plain[name] = iso(plain[name])
         return plain
 
 
@@ -61,8 +62,8 @@ def status(settings: Settings, run: str | None = None) -> list[RunProgress]:
     if run is None and is_new(settings):
         return []
     with open_existing(settings) as store:
-        run_id = None if run is None else store.get_run(run).id
-        return [_progress(one, time.time()) for one in store.run_status(run_id)]
+        run_id = None if run is None else store.runs.get_run(run).id
+        return [_progress(one, time.time()) for one in store.reading.run_status(run_id)]
 
 
 def backlog(settings: Settings) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def backlog(settings: Settings) -> dict[str, Any]:
     if is_new(settings):
         return asdict(Backlog(queued=0, running=0, dead_letters=0, oldest_age_seconds=0.0, seconds=0.0))
     with open_existing(settings) as store:
-        return asdict(store.backlog())
+        return asdict(store.operating.backlog())
 
 
 def _progress(status_: RunStatus, now: float) -> RunProgress:
@@ -101,5 +102,6 @@ def _progress(status_: RunStatus, now: float) -> RunProgress:
     )
 
 
-def _iso(instant: float | None) -> str | None:
+def iso(instant: float | None) -> str | None:
+    """An instant in seconds since the epoch as ISO 8601, UTC, to the second; None stays None."""
     return None if instant is None else datetime.fromtimestamp(instant, UTC).isoformat(timespec="seconds")

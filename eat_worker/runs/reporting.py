@@ -29,30 +29,32 @@ SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The figures of one run on one dataset and language; `lang` is "all" where languages are pooled.
-
-    Figures are None where no document has gold. `bleu` is of the whole corpus in [0, 100], `bleu_mean` the mean over
-    sentences. `entropy_loss` is the mean over sentences, `entropy_loss_pooled` the ratio of the pooled entropies.
-    `per_tag` maps scorer to tag to figure. `seconds` is engine time of all documents, as are the tokens.
-    """
+    """The figures of one run on one dataset and language. Figures are None where no document has gold."""
 
     run: str
     dataset: str
+    #: "all" where languages are pooled.
     lang: str
     documents: int
     statuses: Mapping[str, int]
     token_strict: Figure | None
     official: Figure | None
     span: Figure | None
+    #: Scorer to tag to figure.
     per_tag: Mapping[str, Mapping[str, Figure]]
+    #: Of the whole corpus, in [0, 100].
     bleu: float | None
+    #: Mean over sentences.
     bleu_mean: float | None
     bleu_signature: str | None
     bleu_documents: int
+    #: Mean over sentences.
     entropy_loss: float | None
     entropy_loss_documents: int
+    #: Ratio of the pooled entropies.
     entropy_loss_pooled: float | None
     outcomes: Mapping[str, int]
+    #: Engine time of all documents, as the tokens are of all.
     seconds: float
     prompt_tokens: int
     cached_tokens: int
@@ -108,7 +110,7 @@ def report(
     if is_new(settings) and not (dataset or run or lang):
         return Report((), {})
     with open_existing(settings) as store:
-        sums = list(store.score_sums(dataset=dataset, run=run, lang=lang))
+        sums = list(store.reading.score_sums(dataset=dataset, run=run, lang=lang))
         if not sums:
             raise NotFound(_nothing(dataset, run, lang))
         rows = [_row(one, _pooled_entropy_loss(store, one)) for one in sums]
@@ -161,7 +163,7 @@ def _pooled_entropy_loss(store: Store, sums: ScoreSums) -> float | None:
     if not sums.entropy_loss_documents:
         return None
     texts, back_translations = PooledEntropy(), PooledEntropy()
-    for text, back_translation in store.iter_texts(sums.run.id, dataset=sums.dataset, lang=sums.lang):
+    for text, back_translation in store.reading.iter_texts(sums.run.id, dataset=sums.dataset, lang=sums.lang):
         if back_translation is not None:
             texts.add(text)
             back_translations.add(back_translation)

@@ -33,20 +33,20 @@ OnProgress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """What a submit did. `rejected` counts refused records by code; `quarantine` holds them, None without any.
-
-    `left` counts documents of the run, those of earlier submits too, that have not ended yet.
-    `dropped` counts gold entities left out by their tag in the file: tags without counterpart here. `repaired` counts
-    I- tags of a BIO file that began an entity.
-    """
+    """What a submit did."""
 
     run: str
     new: int
     already: int
+    #: Documents of the run, those of earlier submits too, that have not ended yet.
     left: int
+    #: Refused records by code.
     rejected: Mapping[str, int]
+    #: Holds them; None without any.
     quarantine: str | None
+    #: Gold entities left out by their tag in the file: tags without counterpart here.
     dropped: Mapping[str, int]
+    #: I- tags of a BIO file that began an entity.
     repaired: int
 
     def to_json(self) -> dict[str, Any]:
@@ -105,14 +105,14 @@ def _stored(store: Store, spec: RunSpec, accepted: Iterator[Document], priority:
     """Documents added, and documents of the run that have not ended."""
     first = next(accepted, None)
     if first is None:
-        known = [run.id for run in store.list_runs() if run.spec.name == spec.name]
-        return Added(new=0, already=0), store.count_unfinished(known)
-    run = store.add_run(spec)
+        known = [run.id for run in store.runs.list_runs() if run.spec.name == spec.name]
+        return Added(new=0, already=0), store.reading.count_unfinished(known)
+    run = store.runs.add_run(spec)
     if priority is not None:
-        store.set_priority(run.id, priority)
-    store.add_prompts(prompt_set(spec.config.prompts).listed(spec.config.rounds))
-    added = store.add_documents(run.id, chain([first], accepted))
-    return added, store.count_unfinished([run.id])
+        store.operating.set_priority(run.id, priority)
+    store.runs.add_prompts(prompt_set(spec.config.prompts).listed(spec.config.rounds))
+    added = store.runs.add_documents(run.id, chain([first], accepted))
+    return added, store.reading.count_unfinished([run.id])
 
 
 def run_spec(

@@ -8,7 +8,6 @@ Knows SQLite, PostgreSQL and what their errors mean. Knows no table.
 from __future__ import annotations
 
 import math
-import re
 import sqlite3
 import threading
 import time
@@ -25,9 +24,9 @@ from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.elements import ClauseElement
 
 from eat_worker.errors import ConfigurationError, DiskFull, EatError, SchemaError, StoreUnavailable
+from eat_worker.redaction import Redactor, passwords_in, redact_url
 from eat_worker.storage.deadlines import Deadlines
 
-SECRET = re.compile(r"pass|secret|token|key", re.IGNORECASE)
 BUSY_SECONDS = 30
 CONNECT_SECONDS = 10
 CONNECTIONS = 16  # per process; transactions last milliseconds, so a hundred threads share them
@@ -49,12 +48,12 @@ def parse_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
-        message = f"{safe_url(url)!r} is not a database URL; write sqlite:///FILE or postgresql://USER@HOST/NAME"
+        message = f"{redact_url(url)!r} is not a database URL; write sqlite:///FILE or postgresql://USER@HOST/NAME"
         raise ConfigurationError(message) from error
     if parsed.drivername in ("postgresql", "postgres"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
-        raise ConfigurationError(f"{parsed.drivername!r} is no database of eat; use sqlite or postgresql")
+        raise ConfigurationError(f"{parsed.drivername!r} is not a database for eat; use sqlite or postgresql")
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise ConfigurationError("an SQLite database in memory is forgotten at exit; write sqlite:///FILE")
     return parsed
@@ -64,26 +63,6 @@ def sqlite_file(url: str) -> Path | None:
     """The file of an SQLite URL; None for another database."""
     parsed = parse_url(url)
     return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
-
-
-def safe_url(url: str) -> str:
-    """The URL with every password in it hidden, in the query string too. Any text is taken, even one that is no URL."""
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        hidden = re.sub(r"//[^/]*@", "//***@", url)
-        return re.sub(r"(?i)([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)[^&]*", r"\1***", hidden)
-    query = {name: "***" if SECRET.search(name) else value for name, value in parsed.query.items()}
-    shown = parsed.set(query=query).render_as_string(hide_password=True)
-    return shown.replace("%2A%2A%2A", "***")
-
-
-def _secrets(parsed: URL) -> set[str]:
-    values = {str(parsed.password)} if parsed.password else set()
-    for name, value in parsed.query.items():
-        if SECRET.search(name):
-            values.update((value,) if isinstance(value, str) else value)
-    return {value for value in values if value}
 
 
 @dataclass(frozen=True)
@@ -117,15 +96,15 @@ Rows = list[tuple[Any, ...]]
 class Transaction:
     """Runs statements inside one transaction; every value is passed by the name of its bind parameter."""
 
-    __slots__ = ("_connection", "_database")
+    __slots__ = ("_connection", "database")
 
     def __init__(self, database: Database, connection: Any) -> None:
-        self._database = database
+        self.database = database
         self._connection = connection
 
     def rows(self, statement: Statement, **values: Any) -> Rows:
         """All rows of a query or of a RETURNING clause."""
-        sql, constants = self._database.compiled(statement)
+        sql, constants = self.database.compiled(statement)
         cursor = self._connection.execute(sql, {**constants, **values})
         return list(cursor.fetchall()) if cursor.description else []
 
@@ -136,12 +115,12 @@ class Transaction:
 
     def run(self, statement: Statement, **values: Any) -> int:
         """The number of rows written."""
-        sql, constants = self._database.compiled(statement)
+        sql, constants = self.database.compiled(statement)
         return int(self._connection.execute(sql, {**constants, **values}).rowcount)
 
     def many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> int:
         """Runs the statement once per row; the number of rows written."""
-        sql, constants = self._database.compiled(statement)
+        sql, constants = self.database.compiled(statement)
         batch = [{**constants, **row} for row in rows] if constants else list(rows)
         if not batch:
             return 0
@@ -161,10 +140,11 @@ class Database:
     def __init__(
         self, url: str, *, foreign_keys: bool = True, there: bool = False, answer_within: float | None = None
     ) -> None:
-        self._parsed = parse_url(url)
-        self.name = safe_url(url)
-        self.is_sqlite = self._parsed.get_backend_name() == "sqlite"
-        self.engine = _engine(self._parsed, foreign_keys=foreign_keys, there=there)
+        parsed = parse_url(url)
+        self.name = redact_url(url)
+        self.redact = Redactor(passwords_in(url))  # for what is written into rows, too
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self.engine = _engine(parsed, foreign_keys=foreign_keys, there=there)
         self._deadlines: Deadlines | None = None
         if answer_within is not None and not self.is_sqlite:
             self._deadlines = deadlines = Deadlines(answer_within)
@@ -270,9 +250,7 @@ class Database:
     def translate(self, error: BaseException) -> EatError:
         """The deliberate error that a driver's error stands for; no secret of the URL is in its message."""
         original = getattr(error, "orig", None) or error
-        reason = str(original).strip() or type(original).__name__
-        for secret in _secrets(self._parsed):
-            reason = reason.replace(secret, "***")
+        reason = self.redact(str(original).strip() or type(original).__name__)
         if isinstance(original, sqlite3.Error):
             return self._of_sqlite(original, reason)
         sqlstate = getattr(original, "sqlstate", None)

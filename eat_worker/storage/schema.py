@@ -17,12 +17,13 @@ from sqlalchemy import text
 
 from eat_worker.errors import ConfigurationError, DiskFull, EatError, SchemaError
 from eat_worker.private_files import make_private_file, make_private_folder
-from eat_worker.storage.engine import Database, safe_url, sqlite_file
+from eat_worker.redaction import redact_url
+from eat_worker.storage.engine import Database, sqlite_file
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0002"  # the revision that `tables.py` draws; a test holds it to the newest file of migrations/versions
+HEAD = "0003"  # the revision that `tables.py` draws; a test holds it to the newest file of migrations/versions
 
 TABLES_ON_SQLITE = text("SELECT name FROM sqlite_master WHERE type = 'table'")
 TABLES_ON_POSTGRESQL = text("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
@@ -72,7 +73,7 @@ def check(url: str) -> None:
 def require(url: str, found: str | None) -> None:
     """As `check`, when the database is known to be at `found`."""
     if found != HEAD:
-        raise _refusal(safe_url(url), found)
+        raise _refusal(redact_url(url), found)
 
 
 def _refusal(name: str, found: str | None) -> SchemaError:
@@ -92,7 +93,7 @@ def upgrade(url: str) -> Upgrade:
 
     before = current(url)
     if before is not None and before > HEAD:
-        raise _refusal(safe_url(url), before)
+        raise _refusal(redact_url(url), before)
     file = sqlite_file(url)
     copy = None
     if file is not None:
@@ -118,7 +119,7 @@ def backup(url: str, path: Path) -> Path:
     if file is None:
         raise ConfigurationError("eat copies SQLite files only; for PostgreSQL use pg_dump")
     if not file.exists():
-        raise _refusal(safe_url(url), None)
+        raise _refusal(redact_url(url), None)
     if not path.parent.is_dir():
         raise ConfigurationError(f"there is no folder {path.parent} for the backup")
     if not _copied(url, file, path):

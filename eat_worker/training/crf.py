@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eat_worker.engines.extractors.crf_features import features_of
-from eat_worker.engines.extractors.labels import labels_of
-from eat_worker.engines.extractors.words import words_of
+from eat_worker.engines.extractors.words import labels_of, words_of
 from eat_worker.errors import ConfigurationError
 from eat_worker.training.name_substitution import Names, made_sentences, renamed
 from eat_worker.training.tagged import Tagged
@@ -41,7 +40,7 @@ def train_crf(
     try:
         import pycrfsuite
     except ModuleNotFoundError as error:
-        raise ConfigurationError("training a crf needs python-crfsuite; install eat_worker[local]") from error
+        raise ConfigurationError("training a crf needs python-crfsuite; run: pip install python-crfsuite") from error
     trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
     trainer.set_params(
         {

@@ -131,7 +131,7 @@ def _check(
     if not files:
         raise ConfigurationError("name at least one BIO file to train on")
     if out.exists():
-        raise ConfigurationError(f"{out} is there already; move it away or choose another --out")
+        raise ConfigurationError(f"{out} exists already; move it away or choose another --out")
     if kind == "crf" and (base or epochs is not None):
         raise ConfigurationError("a crf has no base checkpoint and no epochs; leave --base and --epochs out")
     if kind != "crf" and names:

@@ -14,8 +14,7 @@ from typing import Any
 from eat_worker.engines.extractors.checkpoints import device, load_tokenizer
 from eat_worker.engines.extractors.extractor import numbered, render_entities
 from eat_worker.engines.extractors.flan_t5 import question
-from eat_worker.engines.extractors.labels import labels_of
-from eat_worker.engines.extractors.words import words_of
+from eat_worker.engines.extractors.words import labels_of, words_of
 from eat_worker.method.document import TAGS
 from eat_worker.training.tagged import Tagged
 

@@ -19,6 +19,7 @@ import pytest
 
 from eat_worker.cli import main
 from eat_worker.errors import ConfigurationError, SiteUnavailable
+from eat_worker.retry import Backoff
 from eat_worker.training.eacl import asking
 from eat_worker.training.eacl.asking import Site
 from eat_worker.training.eacl.page_cache import PageCache
@@ -339,7 +340,7 @@ def test_a_site_that_is_not_there_ends_with_69(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asking, "UNREACHED", 2)
-    monkeypatch.setattr(asking, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(asking, "_BACKOFF", Backoff(0.01, 60.0))
     nowhere = Wiki(url="http://127.0.0.1:1")
     code, output = collect(tmp_path, nowhere, corpus(tmp_path, "Seoul"))
     assert code == 69
@@ -404,8 +405,8 @@ def test_a_damaged_answer_on_disk_is_asked_again(tmp_path: Path, small_world: Wi
     [
         (["--lang", "en"], 2, "from English into another language"),
         (["--lang", "kr"], 78, "did you mean ko"),
-        (["--lang", "ko", "--api", "wikipedia"], 78, "is no address"),
-        (["--lang", "ko", "--api", "http://{lang}:port/"], 78, "is no address of an API"),
+        (["--lang", "ko", "--api", "wikipedia"], 78, "is not an address"),
+        (["--lang", "ko", "--api", "http://{lang}:port/"], 78, "is not the address of an API"),
         (["--lang", "ko", "-o", "english.jsonl"], 2, "is the file that is read"),
     ],
 )

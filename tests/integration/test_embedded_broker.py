@@ -7,13 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from eat_worker.jobs.server import EmbeddedServer, ask_server
+from eat_worker.jobs.broker.server import EmbeddedServer, ask_server
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 USES = """
 import sys
 from pathlib import Path
-from eat_worker.jobs.server import EmbeddedServer
+from eat_worker.jobs.broker.server import EmbeddedServer
 with EmbeddedServer(Path(sys.argv[1])) as server:
     print(server.pid_file.read_text().strip(), flush=True)
     sys.stdin.read()

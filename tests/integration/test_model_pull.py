@@ -488,9 +488,9 @@ def test_any_gguf_file_can_have_a_name_of_its_own(models: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("name", "content", "error", "reason"),
     [
-        ("mine", b"no weights", ModelError, "no GGUF file"),
+        ("mine", b"no weights", ModelError, "not a GGUF file"),
         ("tiny", None, ModelError, "no such file"),
-        ("../mine", b"GGUF", ConfigurationError, "no name for a model"),
+        ("../mine", b"GGUF", ConfigurationError, "not a model's name"),
         ("full", b"GGUF", ModelError, "is a folder of files"),
     ],
 )
@@ -527,7 +527,7 @@ def snapshot(site: Site, weights: bytes = CONTENT) -> None:
 def test_full_weights_need_a_revision_and_say_why(models: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"no digest is pinned .* --revision <40 hex>"):
         pull("full", models, catalog=CATALOG)
-    with pytest.raises(ConfigurationError, match="'main' is no commit"):
+    with pytest.raises(ConfigurationError, match="'main' is not a commit"):
         pull("full", models, catalog=CATALOG, revision="main")
 
 

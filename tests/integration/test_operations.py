@@ -18,10 +18,10 @@ from typing import Any
 import httpx
 import pytest
 
-from eat_worker.jobs.app import open_app
-from eat_worker.jobs.publisher import TASK, HintPublisher
-from eat_worker.jobs.server import EmbeddedServer
-from eat_worker.jobs.signing import Signer
+from eat_worker.jobs.broker.app import open_app
+from eat_worker.jobs.broker.messages import TASK, HintPublisher
+from eat_worker.jobs.broker.server import EmbeddedServer
+from eat_worker.jobs.broker.signing import Signer
 from eat_worker.method.document import Stage
 from eat_worker.runs.submitting import submit
 from eat_worker.settings import Settings, load_settings
@@ -142,7 +142,7 @@ def test_a_worker_tells_how_it_is_and_what_it_did_and_its_log_holds_no_word_of_t
 
     def all_ended() -> bool:
         with open_store(settings.database) as store:
-            return store.count_unfinished([1]) == 0
+            return store.reading.count_unfinished([1]) == 0
 
     eventually(all_ended)
     found = metrics(url)
@@ -184,7 +184,7 @@ def test_signed_messages_are_taken_and_forged_or_pickled_ones_are_not(tmp_path: 
         pages = worker.url()
         eventually(lambda: metrics(pages).get('eat_documents_total{lang="de",status="done"}') == 1)
         with open_store(settings.database) as store:
-            (queue,) = {*store.run_status()[0].run.spec.queues.values()}
+            (queue,) = {*store.reading.run_status()[0].run.spec.queues.values()}
         forged = HintPublisher(open_app(url), Signer("another-key-0123456789"))
         forged.publish([Hint(1, Stage.FORWARD, 9, queue)])
         forged.close()

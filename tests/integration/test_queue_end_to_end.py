@@ -23,13 +23,13 @@ import psutil
 import pytest
 
 from eat_worker.errors import BrokerUnavailable, ConfigurationError
-from eat_worker.jobs.app import open_app
-from eat_worker.jobs.broker import use_broker
-from eat_worker.jobs.crew import environment
+from eat_worker.jobs.broker.app import open_app
+from eat_worker.jobs.broker.connection import use_broker
+from eat_worker.jobs.broker.messages import HintPublisher
+from eat_worker.jobs.broker.server import EmbeddedServer, ask_server
 from eat_worker.jobs.local import Finished, run_until_done
-from eat_worker.jobs.publisher import HintPublisher
-from eat_worker.jobs.server import EmbeddedServer, ask_server
-from eat_worker.jobs.stopping import PARENT_VARIABLE
+from eat_worker.jobs.shutdown import PARENT_VARIABLE
+from eat_worker.jobs.supervisor import environment
 from eat_worker.runs.submitting import submit
 from eat_worker.settings import Settings, load_settings
 from eat_worker.storage.store import open_store
@@ -42,7 +42,7 @@ from eat_worker.jobs.worker import serve
 from eat_worker.settings import load_settings
 log.configure(level="info", format_="text")
 settings = load_settings({}, directory=Path.cwd(), environ=os.environ)
-sys.exit(serve(settings, until=lambda store: store.count_unfinished([1]) == 0))
+sys.exit(serve(settings, until=lambda store: store.reading.count_unfinished([1]) == 0))
 """
 ROUNDS_PER_DOCUMENT = 10  # 3 forward, 1 extract, 3 backward (the entity is spelled otherwise), 3 back-translation
 
@@ -70,7 +70,7 @@ class Site:
         self.documents = documents
         self.name = submit(self.settings, corpus, lang="de", dataset="test").run
         with open_store(self.settings.database) as store:
-            self.run_id = store.get_run(self.name).id
+            self.run_id = store.runs.get_run(self.name).id
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.settings.state / "eat.db", timeout=30)) as connection:
@@ -218,7 +218,7 @@ def test_sigterm_drains_at_a_round(tmp_path, started):
     assert set(site.statuses()) <= {"queued", "done"}
     assert site.rows("SELECT count(*) FROM attempts WHERE ended_at IS NULL") == [(0,)]
     assert site.rows("SELECT count(*) FROM attempts WHERE outcome NOT IN ('committed', 'released')") == [(0,)]
-    assert "to go on: eat worker" in site.log()
+    assert "to continue: eat worker" in site.log()
 
 
 def test_ctrl_c_is_130_and_twice_is_at_once(tmp_path, started):
@@ -320,7 +320,7 @@ def test_a_hint_that_vanished_between_broker_and_worker_is_sent_again(tmp_path, 
     """The hole of BRPOP: a message taken from the queue and never seen again, long before the worker came."""
     site = Site(tmp_path, 2)
     with EmbeddedServer(site.settings.state), open_store(site.settings.database) as store:
-        assert len(store.take_hints(10, window=10, stale_after=60)) == 2  # marked as sent, and not sent
+        assert len(store.queue.take_hints(10, window=10, stale_after=60)) == 2  # marked as sent, and not sent
         started.append(site.worker())
         assert started[0].wait(20) == 0
     site.check_all_done()
@@ -455,8 +455,8 @@ def test_a_worker_whose_key_is_refused_ends_and_its_documents_wait(tmp_path, ref
     done = eat_worker(site)
     assert (done.returncode, done.stdout) == (78, "")
     assert done.stderr.splitlines()[-1] == f"eat: {REFUSED}"
-    assert "this worker cannot go on" in done.stderr
-    assert "to go on: eat worker" not in done.stderr
+    assert "this worker cannot continue" in done.stderr
+    assert "to continue: eat worker" not in done.stderr
     assert refusing.asked == 1
     check_nothing_lost(site, REFUSED)
 
@@ -499,4 +499,4 @@ def test_a_document_that_kills_its_worker_ends_as_poison_and_harms_no_other(tmp_
     assert (found["documents"]["done"], found["failures"]) == (4, {"poison": 1})
     settings = load_settings({}, directory=tmp_path, environ={})
     with open_store(settings.database) as store:
-        assert [letter.document.ext_id for letter in store.iter_dead("r")] == ["Minister Gift kam"]
+        assert [letter.document.ext_id for letter in store.operating.iter_dead("r")] == ["Minister Gift kam"]

@@ -26,10 +26,10 @@ import pytest
 from sqlalchemy import text
 
 from eat_worker.errors import BrokerUnavailable
-from eat_worker.jobs.app import open_app
-from eat_worker.jobs.broker import connect
-from eat_worker.jobs.crew import environment
-from eat_worker.jobs.stopping import PARENT_VARIABLE
+from eat_worker.jobs.broker.app import open_app
+from eat_worker.jobs.broker.connection import connect
+from eat_worker.jobs.shutdown import PARENT_VARIABLE
+from eat_worker.jobs.supervisor import environment
 from eat_worker.runs.submitting import submit
 from eat_worker.settings import load_settings
 from eat_worker.storage.store import open_store

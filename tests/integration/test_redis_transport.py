@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from redis.exceptions import TimeoutError as AnswerTimeout
 
-from eat_worker.jobs import redis_transport
-from eat_worker.jobs.app import open_app
-from eat_worker.jobs.server import EmbeddedServer
+from eat_worker.jobs.broker import app
+from eat_worker.jobs.broker.app import open_app
+from eat_worker.jobs.broker.server import EmbeddedServer
 
 
 class Relay:
@@ -63,7 +63,7 @@ def relay(tmp_path: Path) -> Iterator[Relay]:
 
 @pytest.mark.timeout(60)
 def test_the_rest_of_a_message_is_not_awaited_for_ever(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_transport, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(app, "ANSWER_SECONDS", 0.5)
     with open_app(f"redis://127.0.0.1:{relay.port}/0").connection_for_read() as connection:
         pubsub = connection.default_channel.subclient
         pubsub.subscribe("remote control")

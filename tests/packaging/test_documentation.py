@@ -1,4 +1,4 @@
-"""What README and docs say of the program is there: commands, options, settings, exit codes, JSON fields, links."""
+"""What README and docs say about the program is true: command lines, exit codes, JSON fields, layers, links, words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import product
@@ -26,8 +27,8 @@ PAGES = sorted(
     path
     for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md"), *ROOT.glob("docker/*.md"))
 )
-TOLD = [page for page in PAGES if page.name != "CHANGELOG.md"]  # a changelog may name what is gone
-GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+CURRENT = [page for page in PAGES if page.name != "CHANGELOG.md"]  # a changelog may name what is gone
+FORMATS = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # Keys of these objects are data (statuses, codes, tags, names of runs), not names that could be documented.
 DATA = frozenset(("failures", "statuses", "outcomes", "variables", "meta", "rejected", "dropped", "written"))
@@ -93,58 +94,54 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-@pytest.mark.parametrize("words", [words for words, _ in commands()])
-def test_guide_names_every_command(words: str) -> None:
-    assert words in GUIDE
-
-
-@pytest.mark.parametrize(("words", "command"), list(commands()))
-def test_guide_names_every_option(words: str, command: click.Command) -> None:
-    named = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", GUIDE))
-    options = [option for option in command.params if isinstance(option, click.Option)]
-    ways = {way for option in options for way in (*option.opts, *option.secondary_opts)}
-    # The table of settings says how their names become options.
-    from_settings = {f"--{name.replace('_', '-')}" for name in NAMES}
-    assert sorted(ways - named - from_settings) == []
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_guide_has_a_row_for_every_setting(name: str) -> None:
-    assert re.search(rf"^\| `{name}` \|", GUIDE, re.MULTILINE)
-
-
-def test_settings_with_an_option_are_not_said_to_have_none() -> None:
-    rows = dict(re.findall(r"^\| `([a-z_]+)` \|[^|]*\|([^|]*)\|", GUIDE, re.MULTILINE))
-    with_option = {param.name for _, command in commands() for param in command.params if param.name in NAMES}
-    assert {name for name in NAMES if rows[name].strip() != "–"} == with_option
-
-
-def test_guide_names_every_variable_of_a_command() -> None:
+def test_formats_name_every_variable_of_a_command() -> None:
     variables = {str(param.envvar) for _, command in commands() for param in command.params if param.envvar}
     assert variables <= COMMAND_VARIABLES
-    assert sorted(variables - set(re.findall(r"EAT_[A-Z_]+", GUIDE))) == []
+    assert sorted(variables - set(re.findall(r"EAT_[A-Z_]+", FORMATS))) == []
 
 
-def test_guide_has_every_exit_code_and_error_code() -> None:
+def test_formats_have_every_exit_code_and_error_code() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.EatError)]
-    table = GUIDE.partition("## Exit codes")[2].partition("\n## ")[0]
+    table = FORMATS.partition("## Exit codes")[2].partition("\n## ")[0]
     assert {kind.exit_code for kind in kinds} | {0, 2, 3, 130} <= set(
         map(int, re.findall(r"^\| (\d+) \|", table, re.M))
     )
     assert sorted({kind.code for kind in kinds} - set(re.findall(r"`([a-z_]+)`", table))) == []
 
 
-def test_guide_has_exactly_the_quarantine_codes() -> None:
-    assert set(re.findall(r"^\| `(E_[A-Z0-9_]+)` \|", GUIDE, re.MULTILINE)) == set(CODES)
+def test_formats_have_exactly_the_quarantine_codes() -> None:
+    assert set(re.findall(r"^\| `(E_[A-Z0-9_]+)` \|", FORMATS, re.MULTILINE)) == set(CODES)
 
 
 def test_method_page_has_exactly_the_outcomes() -> None:
     ledger = (ROOT / "docs" / "method.md").read_text(encoding="utf-8").partition("## The alignment ledger")[2]
-    told = re.findall(r"^\| `([a-z_]+)` \|", ledger.partition("\n## ")[0], re.MULTILINE)
-    assert told == [str(outcome) for outcome in Outcome]
+    listed = re.findall(r"^\| `([a-z_]+)` \|", ledger.partition("\n## ")[0], re.MULTILINE)
+    assert listed == [str(outcome) for outcome in Outcome]
 
 
-@pytest.mark.parametrize("page", TOLD, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/decisions/0009-import-order.md"])
+def test_picture_of_the_layers_is_the_contract(page: str) -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    (picture,) = re.findall(r"^ *(\w+ -> .+)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    assert picture.split(" -> ") == [layer.replace("eat_worker.", "") for layer in layers]
+
+
+# Turns of phrase that puzzle a reader who learnt English at school; each has a plain word instead.
+TICS = re.compile(
+    r"\b(stands|told|goes on|go on|somebody|whoever|those to come|in hand|tells of|(?<![Tt]here )is no (?!longer)\w+)\b"
+)
+
+
+@pytest.mark.parametrize("page", CURRENT, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_are_in_plain_words(page: Path) -> None:
+    prose = re.sub(r"`[^`\n]*`", "", FENCE.sub("", page.read_text(encoding="utf-8")))
+    assert [found.group() for found in TICS.finditer(prose)] == []
+
+
+@pytest.mark.parametrize("page", CURRENT, ids=lambda page: str(page.relative_to(ROOT)))
 def test_command_lines_parse(page: Path) -> None:
     for line in command_lines(page):
         for words in spelled(line):
@@ -195,7 +192,7 @@ def names_in(value: Any, inside: str = "") -> Iterator[str]:
                 yield from names_in(item, name)
 
 
-def test_guide_has_every_name_of_the_json_documents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_formats_have_every_name_of_the_json_documents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     corpus = tmp_path / "corpus.jsonl"
     good = {"text": "Ann Dee lebt in Oslo.", "entities": [{"start": 16, "end": 20, "tag": "LOC"}]}
     corpus.write_text(json.dumps(good) + '\n{"text": ""}\n', encoding="utf-8")
@@ -205,6 +202,7 @@ def test_guide_has_every_name_of_the_json_documents(tmp_path: Path, capsys: pyte
     for words in (
         ["run", str(corpus), "--broker", "none", *scripted],
         ["status"],
+        ["status", "--workers"],
         ["report"],
         ["show", "1"],
         ["dead", "list"],
@@ -224,7 +222,7 @@ def test_guide_has_every_name_of_the_json_documents(tmp_path: Path, capsys: pyte
     ):
         code = main([*words, *common])
         assert code in (0, 1, 3, 4), words
-        said = capsys.readouterr().out
-        documents += [json.loads(line) for line in said.splitlines()] if words[0] == "annotate" else [json.loads(said)]
-    told = set(re.findall(r"[a-z_0-9]+", " ".join(re.findall(r"`([^`\n]+)`", FENCE.sub("", GUIDE)))))
-    assert sorted(set(names_in(documents)) - told) == []
+        out = capsys.readouterr().out
+        documents += [json.loads(line) for line in out.splitlines()] if words[0] == "annotate" else [json.loads(out)]
+    named = set(re.findall(r"[a-z_0-9]+", " ".join(re.findall(r"`([^`\n]+)`", FENCE.sub("", FORMATS)))))
+    assert sorted(set(names_in(documents)) - named - set(NAMES)) == []  # the reference has the settings

@@ -12,7 +12,7 @@ from swarm import LIMITED
 from eat_worker.engines.engine import EngineInfo
 from eat_worker.engines.scripted import Scripted
 from eat_worker.errors import EngineBroken, EngineError, EngineUnavailable, TooLong
-from eat_worker.jobs.observed_engine import Pulse
+from eat_worker.jobs.monitor.engine import Pulse
 from eat_worker.method.rounds import Request, RoundResult
 
 if TYPE_CHECKING:

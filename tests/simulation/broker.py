@@ -14,7 +14,7 @@ from typing import Any
 from turns import Agenda, Event
 
 from eat_worker.errors import BrokerUnavailable
-from eat_worker.jobs.publisher import from_arguments, to_arguments
+from eat_worker.jobs.broker.messages import from_arguments, to_arguments
 from eat_worker.storage.values import Hint
 
 

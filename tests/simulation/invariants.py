@@ -17,9 +17,10 @@ from swarm import LEASE_SECONDS, MAX_FAULTS, SLOW_SECONDS
 from world import World
 
 from eat_worker.errors import EngineUnavailable, StoreUnavailable
-from eat_worker.jobs.dispatcher import LONGEST_RETRY_SECONDS
-from eat_worker.storage.faults import MAX_BREAKS
-from eat_worker.storage.leases import ALONE_AFTER, GRACE_SECONDS, MAX_EXPIRIES
+from eat_worker.jobs.broker.dispatcher import RETRY
+from eat_worker.storage.claims import ALONE_AFTER
+from eat_worker.storage.leases import GRACE_SECONDS, MAX_EXPIRIES
+from eat_worker.storage.queue import MAX_BREAKS
 
 ENDED = ("done", "skipped", "failed", "cancelled")
 OF_SURROUNDINGS = (EngineUnavailable.code, StoreUnavailable.code)
@@ -272,7 +273,7 @@ def _too_soon(world: World, step: Step) -> Iterator[str]:
     if step.at - seen < GRACE_SECONDS - 0.01:  # the database's clock is rounded
         yield f"{step.process} took it back {step.at - seen:.1f} s after it saw that the database was away"
     back = max((at for at in world.database_back_at if at <= step.at), default=-inf)
-    if back - LONGEST_RETRY_SECONDS <= seen <= back and step.at - back < 1.0 + SLOW_SECONDS:
+    if back - RETRY.longest <= seen <= back and step.at - back < 1.0 + SLOW_SECONDS:
         yield f"{step.process} took it back {step.at - back:.1f} s after the database came back"
 
 

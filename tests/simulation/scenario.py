@@ -25,21 +25,22 @@ from swarm import Plan, draw, faultless
 from workers import Shared
 from world import START, Clock, World
 
-from eat_worker.jobs import advance, dispatcher, pool, stages
+from eat_worker.jobs import worker as product
+from eat_worker.jobs.broker import dispatcher
+from eat_worker.jobs.document import advance, stages
 from eat_worker.method import backward, chat, direct, extract, forward, matching
-from eat_worker.storage import control, engine
+from eat_worker.retry import Backoff
+from eat_worker.storage import engine, operating
 from eat_worker.storage.store import Store
 
 # After the faults stop everything has ended within so many seconds and the time that its rounds take, ten per document,
 # where one worker does them all: a document that kills five workers takes as many leases and restarts.
 LIMIT_SECONDS = 250.0
 # An idle minute costs nothing, and a hint lost from a queue that is never empty is found again soon.
-PERIODS: tuple[tuple[Any, str, float], ...] = (
-    (dispatcher, "BUSY_SECONDS", 1.0),
-    (dispatcher, "IDLE_SECONDS", 5.0),
+PERIODS: tuple[tuple[Any, str, Any], ...] = (
+    (dispatcher, "IDLE", Backoff(1.0, 5.0, steady=1.0)),
     (dispatcher, "STALE_SECONDS", 60.0),
-    (pool, "SHORTEST_IDLE_SECONDS", 0.5),
-    (pool, "LONGEST_IDLE_SECONDS", 5.0),
+    (product, "IDLE", Backoff(0.5, 5.0, steady=1.0)),
 )
 STORY = ("SELECT * FROM history", "SELECT * FROM written", "SELECT * FROM attempts", "SELECT * FROM events")
 # Asked about the same few sentences in every world; what they say does not depend on anything else.
@@ -145,7 +146,7 @@ def virtual() -> Iterator[Clock]:
     log = logging.getLogger("eat_worker")
     level, log.propagate = log.level, False
     with ExitStack() as stack:
-        for module in (advance, dispatcher, control, engine):
+        for module in (advance, operating, engine):
             stack.enter_context(patch.object(module, "time", clock))
         for module, name, value in PERIODS:
             stack.enter_context(patch.object(module, name, value))

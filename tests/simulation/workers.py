@@ -1,4 +1,4 @@
-"""One simulated worker process: the product's own parts, put together as `jobs.worker` and `jobs.consumer` do it.
+"""One simulated worker process: the product's own parts, put together as `jobs.worker` and `jobs.broker.consumer` do it.
 
 Claims, rounds, commits, heartbeat, dispatcher, pool, watchdog and spool are the product's; its threads are tasks here,
 its process can be killed, frozen, drained and started again.
@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from answers import Answers
 from broker import Message
@@ -23,18 +22,19 @@ from turns import Event, Killed, Task
 from world import World
 
 from eat_worker.engines.scripted import Scripted
-from eat_worker.errors import EatError, EngineBroken, LeaseLost, StoreUnavailable
-from eat_worker.jobs.advance import Advancer
-from eat_worker.jobs.dispatcher import Dispatcher
-from eat_worker.jobs.held import Heartbeat, Held
-from eat_worker.jobs.observing import Observer
-from eat_worker.jobs.pool import Pool
-from eat_worker.jobs.stages import Tools
-from eat_worker.jobs.stopping import BROKEN_SECONDS, RELEASE_SECONDS
-from eat_worker.jobs.watchdog import Watchdog
+from eat_worker.errors import EatError, EngineBroken, StoreUnavailable
+from eat_worker.jobs.background import Background
+from eat_worker.jobs.broker.dispatcher import Dispatcher
+from eat_worker.jobs.document.advance import Advancer
+from eat_worker.jobs.document.leases import Heartbeat, HeldLeases
+from eat_worker.jobs.document.stages import Tools
+from eat_worker.jobs.monitor.engine import Watchdog
+from eat_worker.jobs.monitor.metrics import Metrics
+from eat_worker.jobs.shutdown import BROKEN_SECONDS, RELEASE_SECONDS
+from eat_worker.jobs.worker import Pool
 from eat_worker.method.document import Stage
-from eat_worker.storage.commit import Fence
-from eat_worker.storage.engine import Database, Transaction
+from eat_worker.storage.engine import Database
+from eat_worker.storage.queue import Queue
 from eat_worker.storage.store import Store
 from eat_worker.storage.values import Claim, Lease
 
@@ -45,7 +45,7 @@ class Shared:
     def __init__(self, folder: Path) -> None:
         self.scripted = Scripted(write_script(folder), slots=1)
         self.spool = folder / "spool"
-        self.observer = Observer()
+        self.metrics = Metrics()
 
 
 class Worker(Client):
@@ -57,12 +57,14 @@ class Worker(Client):
         self.world = world
         self.name = name
         self.process = world.begin_process(name)
+        self.number = world.processes
         self.queues = sorted(queues)
         self.stop = Event(world)
         self.is_alive = True
         self.engine = Answers(self, shared.scripted)
-        self.store = _Store(world.ground.database(self), self)
-        self.held = Held(self.store, name, LEASE_SECONDS, self.stop)  # type: ignore[arg-type]  # a virtual Event
+        self.store = Store(world.ground.database(self))
+        self.store.queue = _Queue(self.store.database, self)
+        self.held = HeldLeases(self.store, name, LEASE_SECONDS, self.stop)  # type: ignore[arg-type]  # a virtual Event
         self.heartbeat: Task | None = None
         self._on_end = on_end
         self._error: EatError | None = None
@@ -74,17 +76,7 @@ class Worker(Client):
         self._idle = Event(world)
         self._messages: dict[Task, Message] = {}
         self._spool = MachineSpool(self, shared.spool)
-        self._advancer = Advancer(
-            self.store,
-            Tools(self.engine),  # type: ignore[arg-type]  # submit is never called
-            self.held,
-            queues=self.queues,
-            max_faults=MAX_FAULTS,
-            give_up=self.fail,
-            observer=shared.observer,
-            spool=self._spool,
-            chance=world.chance,
-        )
+        self._metrics = shared.metrics
         self._begin("main", self._main)
 
     # -- what happens to it --------------------------------------------------------------------------------------
@@ -152,7 +144,7 @@ class Worker(Client):
         self._end()
 
     def fail(self, error: EatError) -> None:
-        """No document can succeed here: as `Stop.fail`."""
+        """No document can succeed here: as `Shutdown.fail`."""
         self._error = self._error or error
         self.drain(BROKEN_SECONDS if isinstance(error, EngineBroken) else DRAIN_SECONDS)
 
@@ -186,6 +178,9 @@ class Worker(Client):
             self.excuse(0.0)
         return self.world.database_away
 
+    def refused(self) -> None:
+        self.world.met["write_refused"] += 1
+
     def commit(self, sqlite: sqlite3.Connection) -> None:
         world = self.world
         if world.strikes("crash_before_commit"):
@@ -211,9 +206,9 @@ class Worker(Client):
             self._end()  # whoever watches it starts it again
             raise Killed from None
         self.world.note(self.name, f"serves {', '.join(self.queues)}")
-        self.heartbeat = self._begin("heartbeat", _as_task(Heartbeat(self.held), "_ended", self.world))
+        self.heartbeat = self._begin("heartbeat", _as_task(Heartbeat(self.held), self.world))
         watchdog = Watchdog(self.engine.silent_for, STUCK_SECONDS, self._stuck)
-        self._begin("watchdog", _as_task(watchdog, "_ended", self.world))
+        self._begin("watchdog", _as_task(watchdog, self.world))
         work = self._consumers() if self.world.plan.with_broker else self._pool()
         self._slots = self.world.plan.slots
         for number in range(self._slots):
@@ -222,24 +217,38 @@ class Worker(Client):
         self._end()
 
     def _pool(self) -> Callable[[], object]:
-        return Pool(self._advancer, self.world.plan.slots, self.stop)._work  # type: ignore[arg-type]  # a virtual Event
+        return Pool(self._advancer(), self.world.plan.slots, self.stop)._work  # type: ignore[arg-type]  # a virtual Event
 
     def _consumers(self) -> Callable[[], object]:
         dispatcher = Dispatcher(
             self.store, Publisher(self), queues=self.queues, window=self.world.plan.window, revive=self._revive
         )
-        self._begin("dispatcher", _as_task(dispatcher, "_wake", self.world))
-        self._advancer.hand_on = dispatcher.nudge
-        return self._consume
+        self._begin("dispatcher", _as_task(dispatcher, self.world))
+        advancer = self._advancer(dispatcher.nudge)
+        return lambda: self._consume(advancer)
 
-    def _consume(self) -> None:
+    def _advancer(self, hand_on: Callable[[], None] = lambda: None) -> Advancer:
+        return Advancer(
+            self.store,
+            Tools(self.engine),  # type: ignore[arg-type]  # submit is never called
+            self.held,
+            queues=self.queues,
+            max_faults=MAX_FAULTS,
+            hand_on=hand_on,
+            give_up=self.fail,
+            metrics=self._metrics,
+            spool=self._spool,
+            chance=self.world.chance,
+        )
+
+    def _consume(self, advancer: Advancer) -> None:
         world, task = self.world, self.world.current
         assert task is not None
         while not self.stop.is_set():
             message = world.broker.take(self.queues, self.stop)
             if message is not None:
                 self._messages[task] = message
-                self._advancer.take(message.hint())
+                advancer.take(message.hint())
                 if world.strikes("crash_before_ack"):
                     self.crash("before it acknowledged a message")
                 world.broker.acknowledge(self._messages.pop(task))
@@ -275,6 +284,7 @@ class Worker(Client):
         if not self.is_alive:
             return
         self.is_alive = False
+        self.world.running.discard(self.number)
         self.world.ends[self.process] = self.world.now
         for task in self._tasks:
             if task is not self.world.current:
@@ -298,8 +308,8 @@ class Worker(Client):
                 self._idle.set()
 
 
-class _Store(Store):
-    """The product's store, which tells the world what it refused."""
+class _Queue(Queue):
+    """The product's queue, which tells the world what it refused."""
 
     def __init__(self, database: Database, worker: Worker) -> None:
         super().__init__(database)
@@ -310,13 +320,6 @@ class _Store(Store):
         self.world.met["hint_refused"] += claim is None
         return claim
 
-    def _fence(self, transaction: Transaction, claim: Claim | Lease) -> Fence:
-        try:
-            return super()._fence(transaction, claim)
-        except LeaseLost:
-            self.world.met["write_refused"] += 1
-            raise
-
     def release(self, claim: Claim | Lease, *, reason: str) -> None:
         try:
             super().release(claim, reason=reason)
@@ -325,8 +328,7 @@ class _Store(Store):
             raise
 
 
-def _as_task(part: Any, event: str, world: World) -> Callable[[], object]:
+def _as_task(part: Background, world: World) -> Callable[[], object]:
     """What a part of the product does in a thread of its own; the event that it waits for becomes a virtual one."""
-    setattr(part, event, Event(world))
-    run: Callable[[], object] = part._run
-    return run
+    part._wake = Event(world)  # type: ignore[assignment]
+    return part._run

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from eat_worker.setting_types import convert
+from eat_worker.settings.types import convert
 
 
 @pytest.mark.parametrize(

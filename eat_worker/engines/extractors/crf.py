@@ -12,8 +12,7 @@ from typing import Any
 
 from eat_worker.engines.extractors.crf_features import features_of
 from eat_worker.engines.extractors.extractor import ExtractorInfo, numbered
-from eat_worker.engines.extractors.labels import NAMES, entities_of
-from eat_worker.engines.extractors.words import words_of
+from eat_worker.engines.extractors.words import NAMES, entities_of, words_of
 from eat_worker.errors import ConfigurationError
 from eat_worker.method.document import EnglishEntity
 from eat_worker.metrics.f1 import bio_spans
@@ -53,12 +52,12 @@ def _opened(path: Path) -> Any:
     try:
         import pycrfsuite
     except ModuleNotFoundError as error:
-        raise ConfigurationError("the extractor crf needs python-crfsuite; install eat_worker[local]") from error
+        raise ConfigurationError("the extractor crf needs python-crfsuite; run: pip install python-crfsuite") from error
     tagger = pycrfsuite.Tagger()
     try:
         tagger.open(str(path))
     except ValueError as error:
-        raise ConfigurationError(f"{path} is no model of python-crfsuite: {error}") from error
+        raise ConfigurationError(f"{path} is not a model of python-crfsuite: {error}") from error
     return tagger
 
 

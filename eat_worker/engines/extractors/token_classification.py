@@ -13,8 +13,7 @@ from typing import Any
 
 from eat_worker.engines.extractors.checkpoints import batches_by_length, device, load_tokenizer
 from eat_worker.engines.extractors.extractor import ExtractorInfo, numbered
-from eat_worker.engines.extractors.labels import NAMES, entities_of
-from eat_worker.engines.extractors.words import Word, words_of
+from eat_worker.engines.extractors.words import NAMES, Word, entities_of, words_of
 from eat_worker.errors import ConfigurationError
 from eat_worker.method.document import EnglishEntity
 from eat_worker.metrics.f1 import bio_spans

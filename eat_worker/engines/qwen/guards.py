@@ -1,7 +1,6 @@
 """What goes wrong with a model that answers: answers in circles, memory that runs out, logits that are no numbers.
 
-Each rule in one place; what to do about it is the scheduler's affair. Sources: `docs/operations` and the fault table of
-the design. Knows tokens and error messages; knows no engine.
+Each rule in one place; what to do about it is the scheduler's affair. Knows tokens and error messages; knows no engine.
 """
 
 from __future__ import annotations

@@ -216,9 +216,7 @@ class Scheduler:
         self._put_back()
         if kind is Failure.MEMORY and self._tried > 1:
             cap = self._admission.caps.halve(columns, self._tried)
-            log.warning(
-                "memory ended with %d sequences of up to %d tokens; from now on %d", len(sequences), columns, cap
-            )
+            log.warning("memory ran out with %d sequences of up to %d tokens; now %d", len(sequences), columns, cap)
             return
         log.warning("a pass failed, its %d sequences run again, each alone: %s", len(sequences), message)
         for sequence in sequences:

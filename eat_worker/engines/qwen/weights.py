@@ -38,7 +38,7 @@ class Weights:
         self.device: torch.device = causal.device
         config = causal.config
         if set(getattr(config, "layer_types", ["full_attention"])) != {"full_attention"}:
-            raise ConfigurationError("the model's layers have windows of attention, which the qwen engine has not")
+            raise ConfigurationError("the model's layers use sliding-window attention, which the qwen engine lacks")
         self.context: int = config.max_position_embeddings
         self.ends = _ends(causal)
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads

@@ -29,7 +29,7 @@ def building(final: Path, progress: Progress) -> Iterator[Path]:
         with _alone_in(final.parent, lambda: progress(0, 0, f"waiting: {final.parent} is being written to")):
             # Whoever held the lock may have made it meanwhile.
             if final.exists():
-                raise ConfigurationError(f"{final} is there already; remove it, or name another place with --out")
+                raise ConfigurationError(f"{final} exists already; remove it, or name another place with --out")
             temporary = final.with_name(f".{final.name}.partial")
             _remove(temporary)
             try:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from eat_worker.errors import ModelError
 from eat_worker.models.catalog import CATALOG
+from eat_worker.models.conversion import require_libraries, versions
 from eat_worker.models.conversion.building import building
 from eat_worker.models.conversion.layout import from_gguf, required
-from eat_worker.models.conversion.libraries import require_libraries, versions
 from eat_worker.models.conversion.shards import write_shards
 from eat_worker.models.conversion.vocabulary import write_tokenizer
 from eat_worker.models.fingerprint import describe_gguf, file_sha256
@@ -85,7 +85,7 @@ def _demand_whole(values: Mapping[str, Any], tensors: Mapping[str, ReaderTensor]
         raise ModelError(f"it lacks {len(missing)} tensors, such as {', '.join(missing[:3])}")
     strange = sorted(tensors.keys() - {*needed, "output.weight"})
     if strange:
-        raise ModelError(f"it has tensors that such a Qwen2 has not: {', '.join(strange[:3])}")
+        raise ModelError(f"it has tensors that such a Qwen2 does not have: {', '.join(strange[:3])}")
 
 
 def _dequantised(tensor: ReaderTensor) -> torch.Tensor:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from eat_worker.errors import ConfigurationError
 from eat_worker.models.adapter import Adapter, read_adapter
+from eat_worker.models.conversion import require_libraries
 from eat_worker.models.conversion.building import building
 from eat_worker.models.conversion.layout import to_gguf
-from eat_worker.models.conversion.libraries import require_libraries
 from eat_worker.models.fingerprint import file_sha256
 from eat_worker.models.partial import Progress, require_room, silent
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from eat_worker.errors import ConfigurationError, NumericFault
 from eat_worker.models.adapter import Adapter, CheckedAdapter, check_adapter
+from eat_worker.models.conversion import require_libraries, versions
 from eat_worker.models.conversion.building import building
-from eat_worker.models.conversion.libraries import require_libraries, versions
 from eat_worker.models.conversion.shards import save_tensors
 from eat_worker.models.folder import folder_parts, read_json, weight_files
 from eat_worker.models.manifest import MANIFEST, read_manifest, write_manifest

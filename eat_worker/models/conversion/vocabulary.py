@@ -46,7 +46,7 @@ def _tokenizer(tokens: Sequence[str], kinds: Sequence[int], merges: Sequence[str
 
     strange = {int(kind) for kind in kinds} - {_NORMAL, _CONTROL, _USER_DEFINED, _UNUSED}
     if strange:
-        raise ModelError(f"its vocabulary has tokens of kind {sorted(strange)}, which Qwen2's has not")
+        raise ModelError(f"its vocabulary has tokens of kind {sorted(strange)}, which Qwen2's does not have")
     words = {token: at for at, (token, kind) in enumerate(zip(tokens, kinds, strict=True)) if kind == _NORMAL}
     pairs = [_pair(merge) for merge in merges]
     tokenizer = Tokenizer(models.BPE(vocab=words, merges=pairs, fuse_unk=False, byte_fallback=False))

@@ -26,16 +26,19 @@ _LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes")
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A finished run. `parts` are the digests of the base; `before` and `after` are as `accuracy` gives them."""
+    """A finished run."""
 
     base: Path
+    #: Digests of the base.
     parts: Mapping[str, str]
     data: Mapping[str, Any]
     recipe: Recipe
     method: MethodConfig
     history: History
     left_out: int
+    #: What `accuracy` gave before training,
     before: Mapping[str, Any] | None
+    #: ... and after.
     after: Mapping[str, Any] | None
 
     def figures(self) -> dict[str, Any]:
@@ -120,7 +123,7 @@ def read_repeat(folder: Path) -> Repeat:
         )
         prompts = settings["prompt_set"]
     except (KeyError, TypeError) as error:
-        raise ConfigurationError(f"{folder}: its {CARD} tells of no training run ({error!r})") from error
+        raise ConfigurationError(f"{folder}: its {CARD} describes no training run ({error!r})") from error
     if prompts != prompt_set(repeat.method.prompts).id:
         raise ConfigurationError(f"{folder}: this version has other prompts; make the run again with its own version")
     return repeat
@@ -161,8 +164,8 @@ with (`{trained.method.prompts}`, alignment `{trained.method.alignment}`), and f
 |---|---|
 {settings}
 
-The same again: `eat train adapter PAIRS... --base DIR --from-card DIR --out DIR`. On the same kind of CPU with
-{card.settings["threads"]} threads every loss comes out the same; elsewhere they differ by rounding.
+To repeat it: `eat train adapter PAIRS... --base DIR --from-card DIR --out DIR`. On the same kind of CPU with
+{card.settings["threads"]} threads every loss is the same; elsewhere they differ by rounding.
 """
 
 
@@ -177,7 +180,7 @@ def _accuracy_table(trained: Trained) -> str:
         "## Exact spans on held-out pages",
         "",
         "Share of names whose words were found exactly; `bound`: the answer can only be words of the sentence, `free`:",
-        "one free answer, looked up. Names that stand in the sentence in English are asked as well.",
+        "one free answer, looked up. Names that occur in the sentence in English are asked as well.",
         "",
         "| language | pairs | bound, base | bound, adapter | free, base | free, adapter |",
         "|---|---|---|---|---|---|",

@@ -21,26 +21,28 @@ _AT_LEAST = {"r": 1, "alpha": 1, "epochs": 1, "warmup": 0, "batch": 1, "at_once"
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The settings that decide an adapter's weights. Raises ConfigurationError on a value that cannot be.
+    """The settings that decide an adapter's weights. Raises ConfigurationError on a value that cannot be."""
 
-    `r`, `alpha`: rank and scale of the LoRA, whose part is multiplied by alpha / r. `base_precision`: nf4 (QLoRA, the
-    frozen base in double-quantised 4-bit NormalFloat, computed in bf16) or bf16. `learning_rate` is reached after
-    `warmup` steps and kept (`constant`) or taken to zero (`cosine`). `batch`: chats per step. `at_once`: padded tokens
-    computed in one pass, which decides memory and speed and nothing else but rounding. `clip`: longest gradient.
-    `longest`: tokens of a chat; longer ones are left out. `held_out`: share of all pages that is not trained on.
-    """
-
+    #: Rank of the LoRA; its part is multiplied by alpha / r.
     r: int = 64
     alpha: int = 16
+    #: nf4 (QLoRA: the frozen base in double-quantised 4-bit NormalFloat, computed in bf16) or bf16.
     base_precision: str = "nf4"
     epochs: int = 5
+    #: Reached after `warmup` steps,
     learning_rate: float = 1e-4
+    #: ... then kept (`constant`) or taken to zero (`cosine`).
     schedule: str = "cosine"
     warmup: int = 10
+    #: Chats per step.
     batch: int = 16
+    #: Padded tokens computed in one pass; decides memory and speed, and nothing else but rounding.
     at_once: int = 2048
+    #: Longest gradient.
     clip: float = 1.0
+    #: Tokens of a chat; longer ones are left out.
     longest: int = 512
+    #: Share of all pages that is not trained on.
     held_out: float = 0.1
     seed: int = 0
 

@@ -35,11 +35,7 @@ Tell = Callable[[str, History | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One training run. `measured`: held-out pairs per language that are asked before and after; 0: none.
-
-    `digests` remembers digests of large files; `threads` are CPU threads. `repeats`: the run of a card that this one
-    has to be, with the same base and pairs.
-    """
+    """One training run."""
 
     base: Path
     files: tuple[Path, ...]
@@ -47,11 +43,15 @@ class Job:
     recipe: Recipe
     limits: Limits
     method: MethodConfig
+    #: Held-out pairs per language that are asked before and after; 0: none.
     measured: int
+    #: CPU threads.
     threads: int
     resume: bool
+    #: Remembers digests of large files.
     digests: Path
     lang: str | None = None
+    #: The run of a card that this one has to be, with the same base and pairs.
     repeats: Repeat | None = None
 
 
@@ -80,7 +80,7 @@ def _claim(job: Job) -> None:
     if job.resume and not job.folder.is_dir():
         raise ConfigurationError(f"{job.folder} is not there: nothing to resume")
     if not job.resume and job.folder.exists():
-        raise ConfigurationError(f"{job.folder} exists already; add --resume to go on, or name another folder")
+        raise ConfigurationError(f"{job.folder} exists already; add --resume to continue, or name another folder")
     if job.resume and is_finished(job.folder):
         raise ConfigurationError(f"{job.folder} is finished; name another folder to train again")
     try:
@@ -93,10 +93,10 @@ def _demand_same(repeats: Repeat | None, corpus: Corpus, base: dict[str, str]) -
     if repeats is None:
         return
     if repeats.data != corpus.digest:
-        raise ConfigurationError(f"the card tells of other pairs: {repeats.data[:12]}, these are {corpus.digest[:12]}")
+        raise ConfigurationError(f"the card names other pairs: {repeats.data[:12]}, these are {corpus.digest[:12]}")
     other = sorted(name for name in base if repeats.base.get(name) != base[name])
     if other:
-        raise ConfigurationError(f"the card tells of another base: the {', '.join(other)} of this one differ")
+        raise ConfigurationError(f"the card names another base: the {', '.join(other)} of this one differ")
 
 
 def _measured(job: Job, adapter: Path | None) -> Measured:

@@ -20,6 +20,7 @@ import httpx
 
 from eat_worker import __version__
 from eat_worker.errors import ConfigurationError, SiteUnavailable
+from eat_worker.retry import BUSY_STATUSES, Backoff
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,7 @@ PATIENCE = 8  # tries of one question; with the waits below some two minutes
 UNREACHED = 3  # tries while the site has never answered at all: a machine without network should not wait for it
 LONGEST_WAIT = 300.0  # seconds; who is asked to wait longer is told, and comes back another time
 MAXLAG = 5  # seconds the database copies may lag behind; beyond that, batch work is to wait
-_FIRST_WAIT, _MOST_WAIT = 1.0, 60.0  # seconds, where the site names none
-_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_BACKOFF = Backoff(1.0, 60.0, steady=0.5)  # where the site names no time
 _BUSY_CODES = ("maxlag", "ratelimited", "readonly", "internal_api_error")
 
 Wait = Callable[[float], None]
@@ -91,9 +91,9 @@ class Site:
         except httpx.TransportError as error:
             raise _Busy(str(error) or type(error).__name__) from error
         except (httpx.InvalidURL, UnicodeError) as error:
-            raise ConfigurationError(f"{url} is no address of an API: {error}; see --api") from error
+            raise ConfigurationError(f"{url} is not the address of an API: {error}; see --api") from error
         self._reached = True
-        if answer.status_code in _BUSY:
+        if answer.status_code in BUSY_STATUSES:
             raise _Busy(f"status {answer.status_code}", _retry_after(answer))
         if answer.status_code == httpx.codes.FORBIDDEN:
             raise ConfigurationError(f"{url} answers with status 403; say who asks: --contact you@example.org")
@@ -107,8 +107,8 @@ class Site:
             raise SiteUnavailable(
                 f"{url}: {fault}, asks to be left alone for {fault.seconds:.0f} s; {_AGAIN}"
             ) from None
-        backed_off = min(_MOST_WAIT, _FIRST_WAIT * 2 ** (number - 1)) * random.uniform(0.5, 1.0)
-        seconds = backed_off if fault.seconds is None else fault.seconds + random.uniform(0.0, 0.5)
+        asked = fault.seconds
+        seconds = _BACKOFF.pause(number) if asked is None else asked + random.uniform(0.0, 0.5)
         log.info("%s: %s; asking again in %.1f s", url, fault, seconds)
         return seconds
 

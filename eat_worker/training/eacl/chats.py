@@ -1,7 +1,8 @@
 """EACL pairs as the chats that backward alignment holds: what an adapter is trained on is what it will be asked.
 
-Every round that `method.backward` would put to the model about a sentence is one TrainingChat: the same messages, and
-the answer that leads to the right words. Knows prompts and pairs; knows no model and no tokenizer.
+Every round that `method.backward` would put to the model about a sentence is one Turn: the same question, and the
+answer that leads to the right words. The same chats are written in the ShareGPT form,
+which LLaMA-Factory and others import as they are. Knows prompts and pairs; knows no model and no tokenizer.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.constraint import places_of, units_of
@@ -32,27 +34,12 @@ THOUGHTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingChat:
-    """What a model is given (`messages`, the last one a question) and what it should answer; loss is on `answer` only.
-
-    `page` is the page the sentence comes from (`ko:서울`), `text` the sentence. `final`: the answer is the exact words
-    of the text, so it can be judged by comparing; otherwise it is a thought on the way there.
-    """
-
-    messages: tuple[Message, ...]
-    answer: str
-    lang: str
-    page: str
-    text: str
-    final: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Turn:
-    """One question of a chat, its answer, and whether that is the exact words of the text."""
+    """One question of a chat and what should be answered; loss is on the answer only."""
 
     question: str
     answer: str
+    #: The answer is the exact words of the text, so it can be judged by comparing; else a thought on the way there.
     final: bool
 
 
@@ -63,21 +50,10 @@ class Conversation:
     opening: tuple[Message, ...]
     turns: tuple[Turn, ...]
     lang: str
+    #: The page the sentence comes from, `ko:서울`.
     page: str
+    #: The sentence.
     text: str
-
-
-def training_chats(pairs: Iterable[EaclPair], *, prompts: PromptSet, config: MethodConfig) -> Iterator[TrainingChat]:
-    """One TrainingChat per round that backward alignment asks with these settings; those of one sentence together.
-
-    Left out is what the product would never ask or could never be told: see `conversations`.
-    """
-    for chat in conversations(pairs, prompts=prompts, config=config):
-        history = list(chat.opening)
-        for turn in chat.turns:
-            history.append(Message("user", turn.question))
-            yield TrainingChat(tuple(history), turn.answer, chat.lang, chat.page, chat.text, turn.final)
-            history.append(Message("assistant", turn.answer))
 
 
 def conversations(pairs: Iterable[EaclPair], *, prompts: PromptSet, config: MethodConfig) -> Iterator[Conversation]:
@@ -145,3 +121,27 @@ def _turn(pair: EaclPair, name: str, prompts: PromptSet) -> Turn:
         return Turn(asked.text(), pair.words, final=True)
     said = Prompt("", thought, {"english": pair.english, "words": pair.words, "language": called})
     return Turn(asked.text(), said.text(), final=False)
+
+
+_FROM = {"user": "human", "assistant": "gpt"}
+
+
+def sharegpt(chats: Iterable[Conversation]) -> Iterator[dict[str, Any]]:
+    """One record per chat: `conversations` of human and gpt in turn, the last of them the words, and `system`."""
+    for chat in chats:
+        system = "\n".join(message.content for message in chat.opening if message.role == "system")
+        turns = [
+            {"from": _FROM[message.role], "value": message.content}
+            for message in chat.opening
+            if message.role != "system"
+        ]
+        for turn in chat.turns:
+            turns += [{"from": "human", "value": turn.question}, {"from": "gpt", "value": turn.answer}]
+        yield {"conversations": turns, "system": system}
+
+
+def dataset_info(name: str, file_name: str) -> dict[str, Any]:
+    """The entry of LLaMA-Factory's `dataset_info.json` under which it finds the file."""
+    tags = {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt"}
+    columns = {"messages": "conversations", "system": "system"}
+    return {name: {"file_name": file_name, "formatting": "sharegpt", "columns": columns, "tags": tags}}

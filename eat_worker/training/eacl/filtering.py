@@ -46,7 +46,7 @@ def filtered(pairs: Iterable[EaclPair], rule: Rule) -> Iterator[EaclPair | Refus
     for pair in pairs:
         found = rule(pair)
         if found is None:
-            yield Refused("not_in_text", "the title does not stand in the text", pair.to_json())
+            yield Refused("not_in_text", "the title does not occur in the text", pair.to_json())
             continue
         key = hashlib.blake2b(f"{pair.page}\0{pair.text}".encode(), digest_size=16).digest()
         if key in seen:

@@ -17,6 +17,7 @@ import orjson
 from eat_worker.corpora.opening import open_lines
 from eat_worker.errors import CorpusError
 from eat_worker.method.languages import LANGUAGES, advice
+from eat_worker.training.eacl.objects import objects_in
 
 _NAMED = re.compile(r"(?:corpus_)?([a-z]{2})(?:\.|$)")  # ko.jsonl, ko.train.jsonl, corpus_ko.json
 # The names of the released files beside ours.
@@ -91,7 +92,7 @@ def parse_pair(raw: bytes, lang: str | None = None) -> EaclPair:
     if words is None:
         words = title if title in text else None
     elif not isinstance(words, str) or not words or words not in text:
-        raise PairError("bad_words", "words do not stand in the text")
+        raise PairError("bad_words", "words do not occur in the text")
     return EaclPair(_lang(record.get("lang"), lang), english, title, text, words)
 
 
@@ -135,3 +136,18 @@ def read_pairs(path: Path | str, lang: str | None = None) -> Iterator[EaclPair]:
                 raise CorpusError(
                     f"{lines.name}:{line.number}: {error}; to leave such records out: eat eacl import {lines.name}"
                 ) from None
+
+
+def import_pairs(path: Path | str, lang: str | None = None) -> Iterator[EaclPair | Refused]:
+    """The pairs and refused records of a file in order: a JSON array, JSON Lines, or pretty-printed objects.
+
+    The language is the record's own, else `lang`, else what the file's name tells (`corpus_ko.json`). Raises
+    CorpusError when the file cannot be read or is empty.
+    """
+    default = lang or lang_of(path)
+    for found in objects_in(path):
+        try:
+            yield parse_pair(found.raw, default)
+        except PairError as error:
+            shown = found.raw.decode("utf-8", errors="replace")
+            yield Refused(error.reason, f"{path}:{found.line}: {error}", shown)

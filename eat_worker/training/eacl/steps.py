@@ -18,10 +18,9 @@ from eat_worker.corpora.writing import new_records
 from eat_worker.errors import ConfigurationError, CorpusError
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.prompts import prompt_set
-from eat_worker.training.eacl.chats import Conversation, conversations
+from eat_worker.training.eacl.chats import Conversation, conversations, dataset_info, sharegpt
 from eat_worker.training.eacl.filtering import RULES, filtered
 from eat_worker.training.eacl.pairs import EaclPair, Refused, read_pairs
-from eat_worker.training.eacl.sharegpt import dataset_info, sharegpt
 from eat_worker.training.eacl.splitting import leakage, sentences_of, split
 
 Figures = dict[str, Any]

@@ -48,7 +48,7 @@ class Wikipedia:
 
     def __init__(self, site: Site, cache: PageCache, api: str = PUBLIC_API) -> None:
         if not api.startswith(("http://", "https://")):
-            raise ConfigurationError(f"--api {api!r} is no address; it looks like {PUBLIC_API}")
+            raise ConfigurationError(f"--api {api!r} is not an address; it looks like {PUBLIC_API}")
         self._site, self._cache, self._api = site, cache, api
 
     def titles_in(self, lang: str, titles: Sequence[str]) -> dict[str, Found]:

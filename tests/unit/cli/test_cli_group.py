@@ -34,7 +34,7 @@ def test_help_lists_every_command_with_the_line_the_command_has(eat: Eat) -> Non
     for name, command in every_command(cli):
         words = name.split()[1:]
         if len(words) == 1:
-            assert COMMANDS[words[0]] == (command.short_help or command.help)
+            assert COMMANDS[words[0]][1] == (command.short_help or command.help)
             assert f"  {words[0]} " in done.out
 
 

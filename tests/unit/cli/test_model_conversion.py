@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from eat_worker.models.conversion import libraries
+from eat_worker.models import conversion
 
 Eat = Callable[..., Any]
 
@@ -35,7 +35,7 @@ def test_a_model_is_converted_once_and_then_known_by_its_name(eat: Eat, models: 
     assert eat("model", "verify", "tiny-hf", "--models-dir", "m").code == 0
     again = eat("model", "convert", "tiny", "--models-dir", "m")
     assert again.code == 78
-    assert "tiny-hf is there already; remove it, or name another place with --out" in again.err
+    assert "tiny-hf exists already; remove it, or name another place with --out" in again.err
     folder = eat("model", "convert", "tiny-hf", "--models-dir", "m")
     assert folder.code == 78
     assert "is a folder of safetensors weights already" in folder.err
@@ -86,7 +86,7 @@ def test_an_adapter_is_written_for_llama_cpp(eat: Eat, models: Path) -> None:
 def test_a_missing_library_is_named_with_what_to_install(
     eat: Eat, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(libraries, "NEEDED", ("no_such_library",))
+    monkeypatch.setattr(conversion, "NEEDED", ("no_such_library",))
     done = eat("model", "convert", "tiny", "--models-dir", "m")
     assert done.code == 78
     assert "no_such_library is not installed; run: pip install 'eat_worker[gpu]'" in done.err

@@ -155,7 +155,7 @@ def test_a_retry_that_cannot_be_says_why(finished: Settings, eat: Eat, words: An
 
 def test_a_run_is_paused_and_resumed(finished: Settings, eat: Eat) -> None:
     assert told(eat, "pause", "demo") == {"run": "demo", "state": "paused", "priority": 0, "cancelled": 0}
-    assert eat("pause", "demo").out == "run demo: paused; to go on: eat resume demo\n"
+    assert eat("pause", "demo").out == "run demo: paused; to continue: eat resume demo\n"
     assert state(eat)[0] == "paused"
     assert eat("resume", "demo").out == "run demo: open\n"
     assert eat("resume", "demo", "-q").out == "demo\n"
@@ -237,7 +237,7 @@ def test_eat_run_says_that_it_ends_older_runs_first_and_counts_them(
     (tmp_path / "new.jsonl").write_text('{"text": "Bonn", "lang": "de"}\n')
     done = eat("run", "new.jsonl", *ENGINE, "--run", "new")
     assert done.code == 0
-    assert "first come 2 documents of runs before it: old\n" in done.err
+    assert "2 documents of other runs come first: old\n" in done.err
     assert bars[-1] == (3, 3)
     assert state(eat, "old") == ("complete", 0, 0)
 
@@ -246,7 +246,7 @@ def test_eat_run_of_a_paused_run_says_how_to_go_on(eat: Eat, corpus: str) -> Non
     eat("submit", corpus, *ENGINE, "--run", "r")
     eat("pause", "r")
     done = eat("run", corpus, *ENGINE, "--run", "r")
-    assert "run r is paused; to go on: eat resume r\n" in done.err
+    assert "run r is paused; to continue: eat resume r\n" in done.err
     assert state(eat, "r")[1] == 2
     eat("cancel", "r")
     done = eat("run", corpus, *ENGINE, "--run", "r")

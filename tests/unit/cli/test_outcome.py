@@ -50,7 +50,7 @@ def test_every_error_has_a_code_and_a_name(error: Exception, code: int, name: st
 
 def test_no_traceback_without_debug(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(raising(ValueError("deep")), ["status"], {}) == 1
-    assert capsys.readouterr().err == "eat: ValueError: deep; a fault of eat: --debug shows where\n"
+    assert capsys.readouterr().err == "eat: ValueError: deep; this is a bug of eat, --debug shows where\n"
 
 
 @pytest.mark.parametrize(("words", "environ"), [(["--debug"], {}), ([], {"EAT_DEBUG": "1"})])
@@ -65,7 +65,7 @@ def test_debug_shows_the_traceback(
 def test_a_variable_that_says_no_is_no(no: str, capsys: pytest.CaptureFixture[str]) -> None:
     ended(raising(ValueError("deep")), ["status"], {"EAT_DEBUG": no, "EAT_JSON": no})
     said = capsys.readouterr()
-    assert (said.out, said.err) == ("", "eat: ValueError: deep; a fault of eat: --debug shows where\n")
+    assert (said.out, said.err) == ("", "eat: ValueError: deep; this is a bug of eat, --debug shows where\n")
 
 
 @pytest.mark.parametrize("yes", ["1", "true", "Yes", "on"])

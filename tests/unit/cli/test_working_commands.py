@@ -194,9 +194,9 @@ def test_watch_redraws_in_place_on_a_terminal(
 
     def end(_: float) -> None:
         with open_store(finished.database) as store:
-            claim = store.claim_next(["chat.f"], "w2", 60)
+            claim = store.queue.claim_next(["chat.f"], "w2", 60)
             assert claim is not None
-            store.fail(claim, "engine", "no", retryable=False, max_faults=1, not_before_seconds=0)
+            store.queue.fail(claim, "engine", "no", retryable=False, max_faults=1, not_before_seconds=0)
 
     screen = Tty()
     monkeypatch.setenv("COLUMNS", "120")
@@ -222,4 +222,4 @@ def test_a_narrow_terminal_gets_fewer_columns_and_is_told(
     heads = re.sub(r"\x1b\[\d*m", "", screen.getvalue()).splitlines()[0].split()
     assert heads[:5] == ["run", "dataset", "lang", "docs", "F1"]
     assert "R" not in heads
-    assert "left out for want of width: P, R, official, span; " in screen.getvalue()
+    assert "left out for lack of width: P, R, official, span; " in screen.getvalue()

@@ -78,7 +78,7 @@ def test_splits_a_line(layout: Layout, line: str, row: Row) -> None:
     ],
 )
 def test_refuses_a_line_with_other_columns(layout: Layout, line: str) -> None:
-    with pytest.raises(RecordError, match=r"columns instead of|is no token number") as caught:
+    with pytest.raises(RecordError, match=r"columns instead of|is not a token number") as caught:
         layout.row(line)
     assert caught.value.code == "E_COLUMNS"
 

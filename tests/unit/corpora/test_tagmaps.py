@@ -51,8 +51,8 @@ def test_a_map_of_ones_own_stands_over_the_plain_tags(tmp_path: Path) -> None:
         ("", "is not JSON"),
         ("\xff", "is not JSON"),
         ("[]", "is not an object of tags"),
-        ('{"Ort": "loc"}', "'Ort' stands for 'loc', which is none of PER, LOC, ORG and null"),
-        ('{"klue": {"PS": "PER"}}', "'klue' stands for {'PS': 'PER'}, which is none of PER, LOC, ORG and null"),
+        ('{"Ort": "loc"}', "'Ort' is 'loc', which is not one of PER, LOC, ORG or null"),
+        ('{"klue": {"PS": "PER"}}', "'klue' is {'PS': 'PER'}, which is not one of PER, LOC, ORG or null"),
     ],
 )
 def test_a_map_that_cannot_be_used_says_why(tmp_path: Path, content: str | None, why: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from eat_worker.engines.endpoint import Endpoint
-from eat_worker.engines.identity import engine_identity, served_queues
+from eat_worker.engines.identity import engine_identity, fingerprint_in, fingerprints_of, served_queues
 from eat_worker.engines.loading import open_engine, open_extractor
 from eat_worker.engines.scripted import Scripted
 from eat_worker.errors import ConfigurationError, ModelMissing, NotFound
@@ -81,6 +81,14 @@ def test_a_worker_serves_its_model_with_every_prompt_set(settings_of: Make) -> N
     assert len(both) == 2
     assert served_queues(settings_of()) == served_queues(settings_of(prompts="official")) == both
     assert served_queues(settings_of(engine="scripted")).isdisjoint(both)
+
+
+def test_only_a_queue_that_is_named_after_a_fingerprint_is_read_as_one(settings_of: Make) -> None:
+    both = {engine_identity(settings_of(prompts=prompts)).fingerprint[:12] for prompts in SETS}
+    assert fingerprints_of(served_queues(settings_of())) == sorted(both)
+    assert (fingerprint_in("chat.abc"), fingerprint_in("extract.abc")) == ("abc", "abc")
+    assert [fingerprint_in(queue) for queue in ("default", "my.own", "chat", "chat.", "")] == [None] * 5
+    assert fingerprints_of(["extract.b", "my.own", "chat.a", "extract.a"]) == ["a", "b"]
 
 
 def test_a_worker_serves_the_same_whether_its_endpoint_binds_answers_or_not(settings_of: Make) -> None:
@@ -178,6 +186,18 @@ def test_no_engine_is_loaded_to_know_its_identity(settings_of: Make, tmp_path: P
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
+def test_every_engine_of_the_settings_is_described_without_its_libraries() -> None:
+    program = (
+        "import sys\n"
+        "from eat_worker.engines.loading import engine_kind\n"
+        "from eat_worker.settings import ENGINES\n"
+        "print([type(engine_kind(name)).__name__ for name in ENGINES])\n"
+        "print([name for name in ('xllamacpp', 'httpx', 'numpy', 'torch', 'transformers') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (f"{['EngineKind'] * 4}\n[]\n", "")
+
+
 # --- what is missing is named
 
 
@@ -266,7 +286,7 @@ def test_an_endpoint_has_the_key_of_its_file(settings_of: Make, tmp_path: Path) 
     key = write(tmp_path / "key", "sk-secret\n")
     engine = open_engine(settings_of(**ENDPOINT, endpoint_key_file=key, slots=5))
     assert isinstance(engine, Endpoint)
-    assert (engine._key, engine.info.model, engine.info.slots) == ("sk-secret", "qwen", 5)
+    assert (engine._redact("sk-secret"), engine.info.model, engine.info.slots) == ("***", "qwen", 5)
     engine.close()
     with pytest.raises(ConfigurationError, match=r"endpoint_key_file: .* cannot be read"):
         open_engine(settings_of(**ENDPOINT, endpoint_key_file="lost"))

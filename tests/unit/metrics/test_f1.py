@@ -243,12 +243,12 @@ def test_end_and_single_tags_are_read_as_conlleval_reads_them(tags, spans):
 
 @pytest.mark.parametrize("tag", ["PER", "B-", "-PER", "BPER", "X-PER", "", "BI-PER"])
 def test_a_word_that_is_no_tag_is_refused(tag):
-    with pytest.raises(ValueError, match="is no tag; expected O or one of B, I, E, S with a type"):
+    with pytest.raises(ValueError, match="is not a tag; expected O or one of B, I, E, S with a type"):
         bio_spans(["O", tag])
 
 
 def test_the_strict_reading_knows_b_and_i_only():
-    with pytest.raises(ValueError, match="'S-PER' is no tag; expected O or one of B, I with a type, as in B-PER"):
+    with pytest.raises(ValueError, match="'S-PER' is not a tag; expected O or one of B, I with a type, as in B-PER"):
         bio_spans(["S-PER"], "strict")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eat_worker.metrics.published import Published, PublishedSeconds, published, published_seconds
+from eat_worker.metrics.published import Published, published
 
 
 def cell(table: str, system: str, lang: str) -> Published:
@@ -36,13 +36,6 @@ def test_a_figure_names_its_corpus_and_scorer():
     )
     assert cell("8/12", "GPT-4", "zh") == Published(
         "8/12", "GPT-4", "MultiCoNER-1 test sample", "token micro F1", "zh", 48.58
-    )
-
-
-def test_table_15_gives_seconds():
-    assert published_seconds() == (
-        PublishedSeconds("15", "EAT", 5.85, 0.026),
-        PublishedSeconds("15", "DenKD", 1.86, 0.74),
     )
 
 

@@ -72,7 +72,7 @@ def test_a_card_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", [{"targets": None}, {"settings": None, "targets": 3}])
 def test_a_card_that_is_none_is_refused(adapter: Path, change: dict[str, Any]) -> None:
     change_card(adapter, **change)
-    with pytest.raises(ConfigurationError, match="is no adapter card"):
+    with pytest.raises(ConfigurationError, match="is not an adapter card"):
         read_card(adapter)
 
 
@@ -120,7 +120,7 @@ def test_missing_matrices_are_counted_and_never_allowed(adapter: Path, tiny_qwen
 
 def test_a_tensor_the_base_has_no_use_for_is_refused(adapter: Path, tiny_qwen_folder: Path, tmp_path: Path) -> None:
     configure(adapter, target_modules=[name for name in ALL if name != "up_proj"])
-    with pytest.raises(ConfigurationError, match=r"has 4 tensors .* has no use for: model\.layers\.0\.mlp\.up_proj"):
+    with pytest.raises(ConfigurationError, match=r"has 4 tensors .* does not use: model\.layers\.0\.mlp\.up_proj"):
         check_adapter(adapter, tiny_qwen_folder, tmp_path)
 
 
@@ -132,7 +132,7 @@ def test_a_rank_that_the_tensors_do_not_have_is_refused(adapter: Path, tiny_qwen
 
 def test_a_base_that_is_no_qwen_is_refused(adapter: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "t5"}')
-    with pytest.raises(ConfigurationError, match="it is no Qwen2"):
+    with pytest.raises(ConfigurationError, match="it is not a Qwen2"):
         check_adapter(adapter, tmp_path, tmp_path)
 
 
@@ -152,8 +152,8 @@ def test_pickled_weights_are_refused(adapter: Path) -> None:
         ({"use_dora": True}, "uses use_dora"),
         ({"use_rslora": True, "bias": "all"}, "uses use_rslora, bias"),
         ({"modules_to_save": ["lm_head"]}, "uses modules_to_save"),
-        ({"r": 0}, "r = 0 is no number above 0"),
-        ({"lora_alpha": None}, "lora_alpha = None is no number"),
+        ({"r": 0}, "r = 0 is not a number above 0"),
+        ({"lora_alpha": None}, "lora_alpha = None is not a number"),
         ({"target_modules": "all-linear"}, "is not a list of: down_proj"),
         ({"target_modules": []}, "is not a list of"),
         ({"target_modules": ["lm_head"]}, "is not a list of"),

@@ -138,7 +138,7 @@ def test_an_unknown_file_type_keeps_its_number(tmp_path: Path) -> None:
 def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.gguf"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match="no GGUF file"):
+    with pytest.raises(ModelError, match="not a GGUF file"):
         describe_gguf(path)
 
 

@@ -126,12 +126,12 @@ def test_without_python_crfsuite_it_says_what_to_install(
     train: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pycrfsuite", None)
-    with pytest.raises(ConfigurationError, match=r"needs python-crfsuite; install eat_worker\[local\]"):
+    with pytest.raises(ConfigurationError, match=r"needs python-crfsuite; run: pip install python-crfsuite"):
         train_extractor("crf", [train], tmp_path / "out")
 
 
 def test_nothing_is_overwritten_and_something_is_needed(train: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"train\.bio is there already"):
+    with pytest.raises(ConfigurationError, match=r"train\.bio exists already"):
         train_extractor("crf", [train], train)
     with pytest.raises(ConfigurationError, match="at least one BIO file"):
         train_extractor("crf", [], tmp_path / "out")

@@ -66,7 +66,7 @@ def test_threads_do_not_disturb_each_other(shipped: Crf) -> None:
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.crfsuite").write_bytes(b"not a model")
-    with pytest.raises(ConfigurationError, match=r"bad\.crfsuite is no model"):
+    with pytest.raises(ConfigurationError, match=r"bad\.crfsuite is not a model"):
         Crf(tmp_path / "bad.crfsuite", "0" * 64)
 
 
@@ -76,7 +76,7 @@ def test_a_model_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_without_bio_labels_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"'NOUN' is no tag.*train it on BIO files"):
+    with pytest.raises(ConfigurationError, match=r"'NOUN' is not a tag.*train it on BIO files"):
         Crf(trained(tmp_path / "speech", ["O", "NOUN", "NOUN"]), "0" * 64)
 
 
@@ -93,5 +93,5 @@ def test_a_closed_extractor_has_given_its_model_back(tmp_path: Path) -> None:
 
 def test_without_python_crfsuite_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pycrfsuite", None)
-    with pytest.raises(ConfigurationError, match=r"needs python-crfsuite; install eat_worker\[local\]"):
+    with pytest.raises(ConfigurationError, match=r"needs python-crfsuite; run: pip install python-crfsuite"):
         Crf(SHIPPED_CRF, "0" * 64)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eat_worker.engines.extractors.crf_clues import clues_of
-from eat_worker.engines.extractors.crf_features import features_of, own_features, shape_of
+from eat_worker.engines.extractors.crf_features import clues_of, features_of, own_features, shape_of
 from eat_worker.engines.extractors.words import words_of
 
 

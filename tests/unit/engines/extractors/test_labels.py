@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eat_worker.engines.extractors.labels import entities_of, labels_of
-from eat_worker.engines.extractors.words import words_of
+from eat_worker.engines.extractors.words import entities_of, labels_of, words_of
 
 TEXT = "Ann Lee left New York."
 WORDS = words_of(TEXT)
@@ -43,5 +42,5 @@ def test_stray_labels_are_repaired_and_foreign_types_translated(
 
 
 def test_what_is_no_label_is_refused() -> None:
-    with pytest.raises(ValueError, match="'LABEL_0' is no tag"):
+    with pytest.raises(ValueError, match="'LABEL_0' is not a tag"):
         entities_of(WORDS[:1], ["LABEL_0"])

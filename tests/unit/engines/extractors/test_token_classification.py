@@ -70,7 +70,7 @@ def test_types_that_mean_the_same_get_our_names(always: Any) -> None:
 @pytest.mark.parametrize(
     ("labels", "reason"),
     [
-        (["O", *(f"LABEL_{n}" for n in range(6))], "'LABEL_0' is no tag.*id2label"),
+        (["O", *(f"LABEL_{n}" for n in range(6))], "'LABEL_0' is not a tag.*id2label"),
         (["O", *(f"B-T{n}" for n in range(6))], "means a person, place or organization"),
     ],
 )

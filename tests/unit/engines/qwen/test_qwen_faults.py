@@ -60,7 +60,7 @@ def test_memory_that_ends_halves_the_batch_and_is_remembered(
         assert texts(together(engine, requests)) == expected
         failed = sum(width > 3 for width in widths)
         assert 1 <= failed <= 2  # 8 slots, then 4, then 2 that fit
-        assert "memory ended with" in caplog.text
+        assert "memory ran out with" in caplog.text
         widths.clear()
         assert texts(together(engine, requests)) == expected
     assert max(widths) == 2  # nothing is tried again that is known not to fit

@@ -133,7 +133,7 @@ def test_an_adapter_that_is_no_number_is_refused(open_qwen: Open, adapter: Path)
 
 def test_windows_of_attention_are_refused(open_qwen: Open, base: Path) -> None:
     change_json(base / "config.json", use_sliding_window=True, sliding_window=16, max_window_layers=1)
-    with pytest.raises(ConfigurationError, match="windows of attention"):
+    with pytest.raises(ConfigurationError, match="sliding-window attention"):
         open_qwen(base)
 
 

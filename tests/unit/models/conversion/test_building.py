@@ -56,7 +56,7 @@ def test_what_is_there_is_never_replaced(tmp_path: Path, folder: bool) -> None:
     new = tmp_path / "new"
     new.mkdir() if folder else new.write_text("abc")
     with (
-        pytest.raises(ConfigurationError, match=r"new is there already; remove it, or name another place"),
+        pytest.raises(ConfigurationError, match=r"new exists already; remove it, or name another place"),
         building(new, silent),
     ):
         pytest.fail("nothing may be written")
@@ -80,7 +80,7 @@ def test_a_second_writer_waits_and_then_finds_it_there(tmp_path: Path) -> None:
         threading.Timer(0.05, os.close, [handle]).start()
 
     with (
-        pytest.raises(ConfigurationError, match="is there already"),
+        pytest.raises(ConfigurationError, match="exists already"),
         building(tmp_path / "new", first_writer_ends),
     ):
         pytest.fail("nothing may be written")

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file
 
 from eat_worker.errors import ConfigurationError, ModelError
+from eat_worker.models import conversion
 from eat_worker.models.conversion import convert as module
-from eat_worker.models.conversion import libraries
 from eat_worker.models.conversion.convert import convert
 from eat_worker.models.conversion.shards import write_shards
 from eat_worker.models.fingerprint import file_sha256
@@ -145,7 +145,7 @@ def test_shared_embeddings_stay_shared(tiny_gguf_file: Path, tmp_path: Path) -> 
     ("drop", "values", "message"),
     [
         (("blk.1.ffn_up.weight",), {}, r"it lacks 1 tensors, such as blk\.1\.ffn_up\.weight"),
-        ((), {"qwen2_block_count": 1}, r"tensors that such a Qwen2 has not: blk\.1\.attn_k\.bias"),
+        ((), {"qwen2_block_count": 1}, r"tensors that such a Qwen2 does not have: blk\.1\.attn_k\.bias"),
         ((), {"qwen2__rope__scaling__type": "yarn"}, "its positions are scaled"),
         ((), {"tokenizer_ggml_pre": "llama-bpe"}, "its tokenizer is gpt2/llama-bpe"),
         (("tokenizer.chat_template",), {}, "no chat template"),
@@ -188,7 +188,7 @@ def test_another_architecture_is_refused_before_anything_is_read(tmp_path: Path)
 def test_missing_libraries_are_named_with_what_to_install(
     tiny_gguf_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(libraries, "NEEDED", ("torch", "no_such_library"))
+    monkeypatch.setattr(conversion, "NEEDED", ("torch", "no_such_library"))
     with pytest.raises(
         ConfigurationError, match=r"no_such_library is not installed; run: pip install 'eat_worker\[gpu\]'"
     ):
@@ -196,8 +196,8 @@ def test_missing_libraries_are_named_with_what_to_install(
 
 
 def test_a_module_that_no_package_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(libraries, "NEEDED", ("gguf", "json"))
-    assert libraries.versions()["json"] == "unknown"
+    monkeypatch.setattr(conversion, "NEEDED", ("gguf", "json"))
+    assert conversion.versions()["json"] == "unknown"
 
 
 def test_large_weights_are_shared_out_over_files_with_an_index(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_every_matrix_is_there_as_it_was(tiny_adapter_folder: Path, tmp_path: Pa
 
 def test_what_is_there_is_never_replaced(tiny_adapter_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "lora.gguf").write_text("abc")
-    with pytest.raises(ConfigurationError, match="is there already"):
+    with pytest.raises(ConfigurationError, match="exists already"):
         export_gguf_lora(tiny_adapter_folder, tmp_path / "lora.gguf", models_dir=tmp_path)
 
 

@@ -81,7 +81,7 @@ def test_a_folder_without_a_card_tells_of_no_run(tmp_path: Path) -> None:
 
 def test_a_card_that_no_run_wrote_is_refused(tmp_path: Path) -> None:
     write_card(tmp_path, AdapterCard("b", "w", "", 8, 16, ("q_proj",), "a"))
-    with pytest.raises(ConfigurationError, match="tells of no training run"):
+    with pytest.raises(ConfigurationError, match="describes no training run"):
         read_repeat(tmp_path)
 
 

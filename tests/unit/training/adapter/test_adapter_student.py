@@ -106,7 +106,7 @@ def test_a_loss_that_is_no_number_ends_the_run(
 def test_weights_that_are_repacked_for_inference_are_refused() -> None:
     import torch
 
-    from eat_worker.training.adapter.base import refuse_repacked
+    from eat_worker.training.adapter.student import refuse_repacked
 
     class State:
         packing_format_for_cpu = True

@@ -61,9 +61,9 @@ def test_a_card_is_not_made_again_with_other_pairs_or_another_base(job: Job, tin
     fewer = tmp_path / "fewer.jsonl"
     fewer.write_text("".join(job.files[0].read_text(encoding="utf-8").splitlines(keepends=True)[1:]), encoding="utf-8")
     other = replace(job, folder=tmp_path / "again", repeats=again)
-    with pytest.raises(ConfigurationError, match="the card tells of other pairs"):
+    with pytest.raises(ConfigurationError, match="the card names other pairs"):
         run(replace(other, files=(fewer,)))
-    with pytest.raises(ConfigurationError, match="the card tells of another base: the weights of this one differ"):
+    with pytest.raises(ConfigurationError, match="the card names another base: the weights of this one differ"):
         run(replace(other, base=tiny_models.tiny_qwen(tmp_path / "base", seed=1)))
     assert not other.folder.exists()
 
@@ -104,7 +104,7 @@ def test_a_killed_run_goes_on_with_the_losses_of_an_undisturbed_one(
     child.stdout.close()
     assert not (job.folder / "eat_adapter.json").exists()
     assert (job.folder / "checkpoint.pt").exists()
-    with pytest.raises(ConfigurationError, match="exists already; add --resume to go on"):
+    with pytest.raises(ConfigurationError, match="exists already; add --resume to continue"):
         run(job)
     run(replace(job, resume=True))
     assert losses(job.folder) == losses(tmp_path / "whole")

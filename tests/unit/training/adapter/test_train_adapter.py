@@ -22,7 +22,7 @@ def test_a_missing_library_names_the_extra(
     monkeypatch.setattr(train_adapter, "find_spec", lambda name: None if name == "peft" else found(name))
     done = eat("train", "adapter", str(pairs_file), "--base", str(tmp_path), "--out", str(tmp_path / "a"))
     assert done.code == 78
-    assert "peft is not installed; run: pip install 'eat_worker[gpu]'" in done.err
+    assert "peft is not installed; run: pip install 'eat_worker[train]'" in done.err
 
 
 def test_a_missing_base_says_how_to_make_one(eat: Eat, pairs_file: Path, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_folder_that_is_there_is_not_written_to(
 ) -> None:
     done = eat("train", "adapter", str(pairs_file), "--base", str(tiny_qwen_folder), "--out", str(tmp_path))
     assert done.code == 78
-    assert "exists already; add --resume to go on, or name another folder" in done.err
+    assert "exists already; add --resume to continue, or name another folder" in done.err
 
 
 def test_a_run_tells_its_figures(eat: Eat, pairs_file: Path, tiny_qwen_folder: Path, tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from eat_worker.method.config import MethodConfig
 from eat_worker.method.document import Document, EnglishEntity, Outcome, Span, Stage
 from eat_worker.method.prompts import OFFICIAL, RESTATED, PromptSet, prompt_set
 from eat_worker.method.rounds import Message, Request, RoundResult
-from eat_worker.training.eacl.chats import TrainingChat, conversations, is_asked, training_chats
+from eat_worker.training.eacl.chats import conversations, is_asked
 from eat_worker.training.eacl.mentions import MOST, Mentions
 from eat_worker.training.eacl.pairs import EaclPair, read_pairs
 
@@ -21,6 +22,18 @@ SHARED = Path(__file__).resolve().parents[5] / "shared" / "data" / "eacl"
 SEOUL = EaclPair("ko", "Seoul", "서울", "서울(영어: Seoul)은 대한민국의 수도이다.", "서울")
 KOREA = EaclPair("ko", "South Korea", "대한민국", "대한민국은 동아시아에 있는 나라이다.", "대한민국")
 ASIA = EaclPair("ko", "East Asia", "동아시아", "동아시아는 아시아의 동쪽이다.", "동아시아")
+
+
+@dataclass(frozen=True)
+class TrainingChat:
+    """What a model is given up to one question, and what it should answer."""
+
+    messages: tuple[Message, ...]
+    answer: str
+    lang: str
+    page: str
+    text: str
+    final: bool
 
 
 class Oracle:
@@ -33,6 +46,16 @@ class Oracle:
     def __call__(self, request: Request) -> RoundResult:
         self.asked.append(request.messages)
         return RoundResult(self.answers[request.messages])
+
+
+def training_chats(pairs: Iterable[EaclPair], *, prompts: PromptSet, config: MethodConfig) -> Iterator[TrainingChat]:
+    """One TrainingChat per round that backward alignment asks with these settings; those of one sentence together."""
+    for chat in conversations(pairs, prompts=prompts, config=config):
+        history = list(chat.opening)
+        for turn in chat.turns:
+            history.append(Message("user", turn.question))
+            yield TrainingChat(tuple(history), turn.answer, chat.lang, chat.page, chat.text, turn.final)
+            history.append(Message("assistant", turn.answer))
 
 
 def english(*names: str) -> list[EnglishEntity]:

@@ -8,9 +8,8 @@ import pytest
 
 from eat_worker.errors import CorpusError
 from eat_worker.training.eacl import objects
-from eat_worker.training.eacl.importing import import_pairs
 from eat_worker.training.eacl.objects import objects_in
-from eat_worker.training.eacl.pairs import EaclPair, Refused
+from eat_worker.training.eacl.pairs import EaclPair, Refused, import_pairs
 
 
 def found(tmp_path: Path, content: bytes) -> list[tuple[int, bytes]]:
