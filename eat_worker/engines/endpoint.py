@@ -230,7 +230,7 @@ def _demand_server(settings: Settings) -> None:
 def _identity(settings: Settings) -> dict[str, Any]:
     _demand_server(settings)
     # A server does not tell the hash of its weights: its operator answers for the name.
-    return {"model": settings.endpoint_model, "weights": None, "adapter": settings.adapter or None}
+    return {"model": settings.endpoint_model, "weights": None, "adapter": settings.adapter_path or None}
 
 
 def _open(settings: Settings) -> ChatEngine:
@@ -239,7 +239,7 @@ def _open(settings: Settings) -> ChatEngine:
         settings.endpoint_url,
         settings.endpoint_model,
         key=settings.endpoint_key(),
-        adapter_model=settings.adapter,
+        adapter_model=settings.adapter_path,
         grammar=settings.endpoint_grammar,
         slots=settings.chats_at_once,
         timeout=settings.endpoint_timeout,

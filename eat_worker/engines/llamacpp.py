@@ -243,9 +243,9 @@ def _gguf(settings: Settings) -> tuple[Path, Path | None]:
     path = locate(settings.model, settings.models_dir)
     if path.is_dir():
         raise ConfigurationError(f"{path} is a folder of weights; the llamacpp engine needs one GGUF file")
-    if not settings.adapter:
+    if not settings.adapter_path:
         return path, None
-    adapter = Path(settings.adapter)
+    adapter = Path(settings.adapter_path)
     if adapter.is_dir():
         message = f"adapter = {adapter} is a folder; make a GGUF of it: eat model export-gguf-lora {adapter}"
         raise ConfigurationError(message)

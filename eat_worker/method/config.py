@@ -22,6 +22,9 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 CHAT_STAGES = tuple(str(stage) for stage in Stage if stage not in (Stage.SCORE, Stage.DONE))
 """Stages in which a model is asked."""
 
+TUNED_STAGES = (str(Stage.FORWARD), str(Stage.EXTRACT), str(Stage.BACKWARD), str(Stage.DIRECT))
+"""Stages whose prompts in the set `tuned` are those that the adapter which comes along was trained on."""
+
 
 @dataclass(frozen=True, slots=True)
 class MethodConfig:
