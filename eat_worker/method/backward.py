@@ -21,7 +21,6 @@ from eat_worker.method.languages import language
 from eat_worker.method.matching import Match, Matcher, covers_too_much, match, matcher, overlaps
 from eat_worker.method.phrases import trimmed
 from eat_worker.method.placement import Find, place_together
-from eat_worker.method.prompts import ListForm
 from eat_worker.method.rounds import REFUSAL, Message, SpanConstraint
 from eat_worker.method.views import fold
 
@@ -103,18 +102,13 @@ class _Questions:
     def __init__(self, document: Document, chat: Chat) -> None:
         self.document, self.chat = document, chat
         spoken = language(document.lang)
-        # The tuned weights always name words, and say by their probability whether these are meant.
-        self._tuned = chat.prompts.lists is ListForm.NAMES
-        refusal = None if self._tuned else REFUSAL
-        self.constraint = span_of(document.text, characters=spoken.by_characters, refusal=refusal)
+        self.constraint = span_of(document.text, characters=spoken.by_characters)
         self._language = spoken.name
         self._opening = chat.opening(language=spoken.name)
         self._history: list[Message] = []
 
     def bound_answer(self, entity: EnglishEntity, number: int, *, last: bool) -> RoundOutput:
         """The words of the text that mean the entity, or the refusal: the answer cannot be anything else."""
-        if self._tuned:  # they were shown one question a chat; the text is read once all the same
-            self.start_again()
         name = "final" if number > 1 else "next" if self._history else "only"
         return self._answer(entity, number, name, self.constraint, last=last)
 

@@ -22,7 +22,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 CHAT_STAGES = tuple(str(stage) for stage in Stage if stage not in (Stage.SCORE, Stage.DONE))
 """Stages in which a model is asked."""
 
-TUNED_STAGES = (str(Stage.DIRECT), str(Stage.EXTRACT), str(Stage.BACKWARD))
+TUNED_STAGES = (str(Stage.DIRECT), str(Stage.EXTRACT))
 """Stages whose prompts in the set `tuned` are those that the adapter which comes along was trained on."""
 
 

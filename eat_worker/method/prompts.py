@@ -278,7 +278,7 @@ TUNED = PromptSet(
         ),
         Stage.EXTRACT: _NAME,
         Stage.DIRECT: _NAME,
-        Stage.BACKWARD: (("system", "Copy the words that mean the English name."),),
+        Stage.BACKWARD: RESTATED.openings[Stage.BACKWARD],
         Stage.BACK_TRANSLATION: RESTATED.openings[Stage.BACK_TRANSLATION],
     },
     templates={
@@ -286,7 +286,6 @@ TUNED = PromptSet(
         (Stage.FORWARD, "only"): "Translate into English.\n{text}",
         (Stage.EXTRACT, "final"): "{english}",
         (Stage.DIRECT, "final"): "{text}",
-        (Stage.BACKWARD, "only"): "{text}\n{words}",
     },
 )
 
