@@ -21,7 +21,7 @@ from eat_worker.engines.engine import ChatEngine, Check, EngineInfo, EngineKind
 from eat_worker.engines.gate import Gate
 from eat_worker.errors import ConfigurationError, EngineError, EngineUnavailable, TooLong
 from eat_worker.method.constraint import gbnf
-from eat_worker.method.rounds import Request, RoundResult
+from eat_worker.method.rounds import Request, RoundResult, by_line
 from eat_worker.redaction import Redactor, passwords_in, redact_url
 from eat_worker.retry import BUSY_STATUSES, Backoff
 from eat_worker.settings import Settings
@@ -214,6 +214,7 @@ def _result(reply: dict[str, Any], seconds: float, flags: tuple[str, ...]) -> Ro
             seconds=seconds,
             finish_reason="length" if cut else "stop",
             logprob=sum(token["logprob"] for token in spoken) if spoken else None,
+            line_logprobs=by_line((token["token"], token["logprob"]) for token in spoken) if spoken else (),
             flags=flags,
         )
     except (AttributeError, KeyError, IndexError, TypeError) as error:
@@ -229,7 +230,7 @@ def _demand_server(settings: Settings) -> None:
 def _identity(settings: Settings) -> dict[str, Any]:
     _demand_server(settings)
     # A server does not tell the hash of its weights: its operator answers for the name.
-    return {"model": settings.endpoint_model, "weights": None, "adapter": settings.adapter or None}
+    return {"model": settings.endpoint_model, "weights": None, "adapter": settings.adapter_path or None}
 
 
 def _open(settings: Settings) -> ChatEngine:
@@ -238,7 +239,7 @@ def _open(settings: Settings) -> ChatEngine:
         settings.endpoint_url,
         settings.endpoint_model,
         key=settings.endpoint_key(),
-        adapter_model=settings.adapter,
+        adapter_model=settings.adapter_path,
         grammar=settings.endpoint_grammar,
         slots=settings.chats_at_once,
         timeout=settings.endpoint_timeout,

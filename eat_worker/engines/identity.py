@@ -51,7 +51,7 @@ def engine_identity(settings: Settings) -> EngineIdentity:
     kind = engine_kind(settings.engine)
     if settings.method_config.constrained and not kind.binds(settings):
         raise ConfigurationError(CANNOT_BIND)
-    identity = _identity(settings, kind.identity(settings), settings.prompts)
+    identity = _identity(settings, kind.identity(settings), settings.method_config.prompts)
     return _with_extractor(identity, settings) if settings.method == "eat" else identity
 
 

@@ -26,7 +26,7 @@ from eat_worker.engines.scratch import Scratch
 from eat_worker.engines.slots import Slot, Slots
 from eat_worker.errors import ConfigurationError, EngineError, EngineUnavailable, ModelMissing, TooLong
 from eat_worker.method.constraint import gbnf
-from eat_worker.method.rounds import Request, RoundResult
+from eat_worker.method.rounds import Request, RoundResult, by_line
 from eat_worker.models.fingerprint import file_sha256
 from eat_worker.models.installed import locate
 from eat_worker.settings import Settings
@@ -118,6 +118,7 @@ class LlamaCpp:
             finish_reason="length" if cut else "stop",
             batch_size=batch,
             logprob=sum(token["logprob"] for token in spoken) if spoken else None,
+            line_logprobs=by_line((token["token"], token["logprob"]) for token in spoken) if spoken else (),
         )
 
     def _run(self, slot: Slot, ids: Sequence[int], adapter: bool, **more: Any) -> dict[str, Any]:
@@ -242,9 +243,9 @@ def _gguf(settings: Settings) -> tuple[Path, Path | None]:
     path = locate(settings.model, settings.models_dir)
     if path.is_dir():
         raise ConfigurationError(f"{path} is a folder of weights; the llamacpp engine needs one GGUF file")
-    if not settings.adapter:
+    if not settings.adapter_path:
         return path, None
-    adapter = Path(settings.adapter)
+    adapter = Path(settings.adapter_path)
     if adapter.is_dir():
         message = f"adapter = {adapter} is a folder; make a GGUF of it: eat model export-gguf-lora {adapter}"
         raise ConfigurationError(message)

@@ -3,13 +3,15 @@
 Free rounds (locate, verify, final) end in a string that a matcher looks up in the text; a constrained round can only
 say words of the text. Before any round, two cheap sources are read: English words that stand in the text as they are
 (copy), and the pairs the thinking round of the forward chat wrote down (list). All entities of a sentence share one
-chat. Knows no model, queue or database.
+chat; then all find their places together, the longest first. Knows no model, queue or database.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from eat_worker.method.chat import Chat
 from eat_worker.method.constraint import places_of, span_of
@@ -18,7 +20,7 @@ from eat_worker.method.forward import Listed, listed_names
 from eat_worker.method.languages import language
 from eat_worker.method.matching import Match, Matcher, covers_too_much, match, matcher, overlaps
 from eat_worker.method.phrases import trimmed
-from eat_worker.method.prompts import ROUND_NAMES
+from eat_worker.method.placement import Find, place_together
 from eat_worker.method.rounds import REFUSAL, Message, SpanConstraint
 from eat_worker.method.views import fold
 
@@ -43,33 +45,43 @@ def align(document: Document, entities: Sequence[EnglishEntity], thought: str, c
 def _constrained(
     questions: _Questions, entities: Sequence[EnglishEntity], listed: Sequence[Listed]
 ) -> dict[int, Alignment]:
-    """What is sure without the model takes its words first; the model is asked about the rest, in order."""
-    ledger: dict[int, Alignment] = {}
-    taken: list[Span] = []
-    for entity in entities:
-        if (sure := _without_model(questions.document.text, entity, listed, taken)) is not None:
-            ledger[entity.index] = _noted(sure, taken)
-    asked = [entity for entity in entities if entity.index not in ledger]
-    for entity in asked:
-        found = _bound(questions, entity, taken, last=entity is asked[-1])
-        ledger[entity.index] = _noted(found, taken)
-    return ledger
+    """The model is asked about what is not sure without it; then all find their places together."""
+    sure = {entity.index: known for entity in entities if (known := _without_model(questions, entity, listed))}
+    asked = [entity for entity in entities if entity.index not in sure]
+    bound = {entity.index: _bound(questions, entity, last=entity is asked[-1]) for entity in asked}
+    return _together(entities, sure | bound)
 
 
-def _noted(found: Alignment, taken: list[Span]) -> Alignment:
-    if found.span is not None:
-        taken.append(found.span)
-    return found
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The words that an entity has in the text by an answer, whose they are, and where they can be found."""
+
+    mention: str
+    via: str
+    find: Find
+    confidence: float | None = None
+
+    @property
+    def sureness(self) -> float:
+        """What needed no model is surest; an answer of which the engine gives no probability is least."""
+        return 1.0 if self.via in ("copy", "list") else self.confidence or 0.0
 
 
-def _without_model(
-    text: str, entity: EnglishEntity, listed: Sequence[Listed], taken: Sequence[Span]
-) -> Alignment | None:
-    """The alignment that needs no question: the English words stand in the text, or the thinking round named theirs."""
+def _together(entities: Sequence[EnglishEntity], answers: Mapping[int, _Answer]) -> dict[int, Alignment]:
+    found = [answers[entity.index] for entity in entities]
+    wanted = [(one.mention, one.sureness, one.find) for one in found]
+    return {
+        entity.index: Alignment(entity, place.outcome, place.span, one.via, one.mention, one.confidence)
+        for entity, one, place in zip(entities, found, place_together(wanted), strict=True)
+    }
+
+
+def _without_model(questions: _Questions, entity: EnglishEntity, listed: Sequence[Listed]) -> _Answer | None:
+    """What needs no question: the English words are in the text, or the thinking round named theirs."""
+    text = questions.document.text
     for via, mention in _known_mentions(entity, listed):
-        found = match(mention, text, taken)
-        if found.outcome in (Outcome.EXACT, Outcome.NORMALISED):
-            return Alignment(entity, found.outcome, found.span, via, mention)
+        if match(mention, text).outcome in (Outcome.EXACT, Outcome.NORMALISED):
+            return _Answer(mention, via, partial(match, mention, text))
     return None
 
 
@@ -121,15 +133,20 @@ class _Questions:
         return output
 
 
-def _bound(
-    questions: _Questions, entity: EnglishEntity, taken: Sequence[Span], number: int = 1, *, last: bool
-) -> Alignment:
+def _bound(questions: _Questions, entity: EnglishEntity, number: int = 1, *, last: bool) -> _Answer:
     output = questions.bound_answer(entity, number, last=last)
-    found = _projected(output, questions.constraint, questions.document.text, taken)
     confidence = _confidence(output)
-    if found.span is not None and confidence is not None and confidence < questions.chat.config.min_confidence:
-        found = Match(Outcome.UNSURE)
-    return Alignment(entity, found.outcome, found.span, "constrained", output.output, confidence)
+    if confidence is not None and confidence < questions.chat.config.min_confidence:
+        find: Find = partial(_unsure, output, questions)
+    else:
+        find = partial(_projected, output, questions)
+    return _Answer(output.output, "constrained", find, confidence)
+
+
+def _unsure(output: RoundOutput, questions: _Questions, _: Sequence[Span]) -> Match:
+    """Words that the model found improbable take nobody's place."""
+    found = _projected(output, questions, ())
+    return found if found.span is None else Match(Outcome.UNSURE)
 
 
 def _confidence(output: RoundOutput) -> float | None:
@@ -140,14 +157,14 @@ def _confidence(output: RoundOutput) -> float | None:
     return math.exp(min(output.logprob, 0.0) / max(output.generated_tokens, 1))
 
 
-def _projected(output: RoundOutput, constraint: SpanConstraint, text: str, taken: Sequence[Span]) -> Match:
-    """Where a constrained answer stands: it is in the text by construction, so only its place is looked up."""
-    answer = output.output
+def _projected(output: RoundOutput, questions: _Questions, taken: Sequence[Span]) -> Match:
+    """Where a constrained answer is: it is in the text by construction, so only its place is looked up."""
+    answer, text = output.output, questions.document.text
     if answer == REFUSAL and REFUSAL not in text:
         return Match(Outcome.REFUSED)
     if output.finish_reason == "length":
         return Match(Outcome.TRUNCATED)
-    places = list(places_of(answer, constraint.units))
+    places = list(places_of(answer, questions.constraint.units))
     spans = [span for place in places if (span := trimmed(place, text)) is not None]
     free = next((span for span in spans if not overlaps(span, taken)), None)
     if free is not None:
@@ -161,7 +178,7 @@ def _free(questions: _Questions, entities: Sequence[EnglishEntity]) -> dict[int,
     """Each entity in a chat of its own; only with `free+constrained` is the final answer bound to the text."""
     config = questions.chat.config
     find = matcher(config.matcher)
-    *thinking, final = ROUND_NAMES[questions.chat.stage, config.rounds]
+    *thinking, final = questions.chat.prompts.round_names(questions.chat.stage, config.rounds)
     ledger: dict[int, Alignment] = {}
     taken: list[Span] = []
     for entity in entities:
@@ -170,11 +187,16 @@ def _free(questions: _Questions, entities: Sequence[EnglishEntity]) -> dict[int,
             questions.free_answer(entity, number, name, last=False)
         number, last = len(thinking) + 1, entity is entities[-1]
         if config.alignment == "free+constrained":
-            found = _bound(questions, entity, taken, number, last=last)
+            bound = _bound(questions, entity, number, last=last)
+            found = Alignment(
+                entity, (place := bound.find(taken)).outcome, place.span, bound.via, bound.mention, bound.confidence
+            )
         else:
             answer = questions.free_answer(entity, number, final, last=last)
             found = _looked_up(answer, entity, find, questions.document.text, taken)
-        ledger[entity.index] = _noted(found, taken)
+        ledger[entity.index] = found
+        if found.span is not None:
+            taken.append(found.span)
     return ledger
 
 

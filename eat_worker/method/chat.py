@@ -116,5 +116,6 @@ def _with_flags(round_: Round, stage: Stage, entity: int, result: RoundResult, *
         finish_reason=result.finish_reason,
         batch_size=result.batch_size,
         logprob=result.logprob,
+        line_logprobs=result.line_logprobs,
         flags=tuple(dict.fromkeys(remarks)),
     )

@@ -1,7 +1,8 @@
 """Answers bound to the text while they are decoded, so that no name can be invented.
 
 A SpanConstraint allows one contiguous run of the text's units, a ListConstraint the lines `words = English name (TAG)`
-in the order of the text, each with words of the text, an EnglishConstraint one line in Latin script. Each compiles to a
+in the order of the text, each with words of the text, a NamesConstraint the same without English names, an
+EnglishConstraint one line in Latin script. Each compiles to a
 small graph, linear in the number of units; llama.cpp and guided servers take it as a GBNF grammar, a logits processor
 asks `Automaton` what may follow.
 """
@@ -13,7 +14,14 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from eat_worker.method.document import Span
-from eat_worker.method.rounds import REFUSAL, Constraint, EnglishConstraint, ListConstraint, SpanConstraint
+from eat_worker.method.rounds import (
+    REFUSAL,
+    Constraint,
+    EnglishConstraint,
+    ListConstraint,
+    NamesConstraint,
+    SpanConstraint,
+)
 from eat_worker.method.views import segments
 
 NO_NAMES = "none"  # of a list
@@ -98,6 +106,11 @@ def list_of(text: str, tags: tuple[str, ...], *, characters: bool) -> ListConstr
     return ListConstraint(units_of(text, characters=characters), tags, NO_NAMES)
 
 
+def names_of(text: str, tags: tuple[str, ...], *, characters: bool, refusal: str | None = NO_NAMES) -> NamesConstraint:
+    """The constraint "lines `words of the text (TAG)`, or `refusal`"."""
+    return NamesConstraint(units_of(text, characters=characters), tags, refusal)
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """One piece of an answer: `words` to say or, with `run`, one to `run` characters of `letters`; then `after`.
@@ -135,9 +148,9 @@ def _begins_answer(unit: str) -> bool:
     return unit[0].isalnum() or unit[0] in "\"'“„«「『《(（"
 
 
-def _is_listable(unit: str) -> bool:
+def _is_listable(unit: str, *, pairs: bool) -> bool:
     # A line of the list is one name: its words can hold neither a line break nor the sign between words and name.
-    return "\n" not in unit and "=" not in unit
+    return "\n" not in unit and not (pairs and "=" in unit)
 
 
 def _span_graph(constraint: SpanConstraint) -> Graph:
@@ -147,34 +160,34 @@ def _span_graph(constraint: SpanConstraint) -> Graph:
     return _with_start(graph, starts, constraint.refusal)
 
 
-def _list_graph(constraint: ListConstraint) -> Graph:
-    """Per unit: its words, " = ", the name, " (", each tag, and the new line before a later unit's line."""
-    units, width = constraint.units, 5 + len(constraint.tags)
+def _list_graph(constraint: ListConstraint | NamesConstraint) -> Graph:
+    """Per unit: its words, the English name in a list that pairs, " (", each tag, the new line before a later line."""
+    pairs = isinstance(constraint, ListConstraint)
+    units, before_tags = constraint.units, 5 if pairs else 3
+    width = before_tags + len(constraint.tags)
+    skip = 1 + len(units) * width  # skip + n: go to unit n or to one behind it
     graph: Graph = {}
     for at, unit in enumerate(units):
-        words, equals, name, bracket, line = (1 + at * width + part for part in range(5))
-        tags = tuple(range(line + 1, line + 1 + len(constraint.tags)))
+        words = 1 + at * width
+        bracket, line = words + before_tags - 2, words + before_tags - 1
+        tags = range(line + 1, words + width)
         later = at + 1 < len(units)
-        stop = () if unit.isspace() else (equals,)
-        further = (words + width,) if later and _is_listable(units[at + 1]) else ()
+        stop = () if unit.isspace() else (words + 1,)
+        further = (words + width,) if later and _is_listable(units[at + 1], pairs=pairs) else ()
         graph[words] = Node(unit, 0, (*stop, *further), False)
-        graph[equals] = Node(" = ", 0, (name,), False)
-        graph[name] = Node("", _LONGEST_NAME, (bracket,), False, _NAME)
-        graph[bracket] = Node(" (", 0, tags, False)
+        if pairs:
+            graph[words + 1] = Node(" = ", 0, (words + 2,), False)
+            graph[words + 2] = Node("", _LONGEST_NAME, (bracket,), False, _NAME)
+        graph[bracket] = Node(" (", 0, tuple(tags), False)
         for number, tag in zip(tags, constraint.tags, strict=True):
             graph[number] = Node(f"{tag})", 0, (line,) if later else (), True)
         # Skipping ahead costs one step per unit: the graph stays linear in the length of the text.
-        graph[line] = Node("\n", 0, (_skip(at + 1, len(units), width),) if later else (), False)
+        graph[line] = Node("\n", 0, (skip + at + 1,) if later else (), False)
     for at in range(1, len(units)):
         here = (1 + at * width,) if _begins_answer(units[at]) else ()
-        further = (_skip(at + 1, len(units), width),) if at + 1 < len(units) else ()
-        graph[_skip(at, len(units), width)] = Node("", 0, (*here, *further), False)
+        graph[skip + at] = Node("", 0, (*here, *((skip + at + 1,) if at + 1 < len(units) else ())), False)
     starts = [1 + at * width for at, unit in enumerate(units) if _begins_answer(unit)]
     return _with_start(graph, starts, constraint.refusal)
-
-
-def _skip(unit: int, units: int, width: int) -> int:
-    return 1 + units * width + unit
 
 
 def _with_start(graph: Graph, starts: Iterable[int], refusal: str | None) -> Graph:

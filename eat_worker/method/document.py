@@ -15,13 +15,17 @@ WHOLE_SENTENCE = -1  # the `entity` of a round that is not about one entity
 
 
 class Stage(StrEnum):
-    """A document passes the stages that its run asks for, in this order (`direct` replaces the first four)."""
+    """A document passes the stages that its run asks for, in this order.
 
+    The direct method has no stage between `direct` and `score`, and the prompts that show worked examples have no
+    `direct` before the forward translation.
+    """
+
+    DIRECT = "direct"
     FORWARD = "forward"
     EXTRACT = "extract"
     BACKWARD = "backward"
     BACK_TRANSLATION = "back_translation"
-    DIRECT = "direct"
     SCORE = "score"
     DONE = "done"
 
@@ -38,6 +42,7 @@ class Outcome(StrEnum):
     TOO_LONG = "too_long"  # the answer covers most of a sentence: it names no entity
     REFUSED = "refused"  # the model answered that nothing corresponds
     UNSURE = "unsure"  # bound to the text, the model had to answer words that it finds improbable
+    OUTVOTED = "outvoted"  # a surer name of the text has some of its words
     TRUNCATED = "truncated"  # the answer hit its token limit
     EMPTY = "empty"
     NOT_IN_TRANSLATION = "not_in_translation"  # the extractor named a mention that the translation lacks
@@ -118,7 +123,8 @@ class RoundOutput:
     Natural key within a document: (stage, entity, round). `entity` is the index of the English entity, WHOLE_SENTENCE
     (-1) where a round is about none; `round` counts from 1. `prompt_id` is the SHA-256 of the prompt template and
     `variables` fill it, so that every prompt can be rebuilt. Tokens are counted by the engine; `seconds` is wall time
-    in the engine; `logprob` is the sum of the answer's token log-probabilities (natural log) or None.
+    in the engine; `logprob` is the sum of the answer's token log-probabilities (natural log) or
+    None, `line_logprobs` the same for each line of the answer, empty where the engine does not say.
     """
 
     stage: Stage
@@ -134,4 +140,5 @@ class RoundOutput:
     finish_reason: str = "stop"  # stop | length
     batch_size: int = 1
     logprob: float | None = None
+    line_logprobs: tuple[float, ...] = ()
     flags: tuple[str, ...] = ()

@@ -7,48 +7,67 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from eat_worker.method.chat import Chat
 from eat_worker.method.document import EnglishEntity, Outcome, Span
+from eat_worker.method.names import named_in, names_constraint
+from eat_worker.method.prompts import ListForm
 
 
 def extract(english: str, chat: Chat) -> tuple[EnglishEntity, ...]:
-    """The English entities, named in one round in the paper's text format.
+    """The English entities, named in one round.
 
-    The extractor `chat` is the same model, shown a few worked examples; any other reads the sentence and nothing else.
+    The extractor `chat` is the same model, shown a few worked examples or fine-tuned; any other reads the sentence and
+    nothing else. Answers are in the paper's text format or, where the prompt set lists names, one name per line.
     """
     config = chat.config
     by_chat = config.extractor == "chat"
-    round_ = chat.round(1, "final" if by_chat else "text", config.extract_tokens, english=english)
+    names = by_chat and chat.prompts.lists is ListForm.NAMES
+    constraint = names_constraint(english, "en", chat) if names else None
+    round_ = chat.round(1, "final" if by_chat else "text", config.extract_tokens, constraint, english=english)
     answer = chat.final_answer(chat.opening() if by_chat else (), [round_])
+    if names:
+        found = enumerate(named_in(answer, english, "en"))
+        return tuple(EnglishEntity(index, name.mention, name.tag, name.span) for index, name in found)
     return parse_entities(answer.output, english, config.tags)
 
 
 def parse_entities(answer: str, english: str, tags: Sequence[str]) -> tuple[EnglishEntity, ...]:
     """The entities that `answer` names, with their place in `english`.
 
-    The tag is what stands before the first comma, the mention runs to the bracket that balances the opening one:
-    `(ORG, Acme, Inc.)` is "Acme, Inc.", `(PER, J. (Jack) Smith)` is "J. (Jack) Smith". The n-th time
-    a mention is named it gets its n-th place in the sentence; without a place of its own it is REPEATED.
+    The n-th time a mention is named it gets its n-th place in the sentence; without a place of its own it is REPEATED.
     """
     entities: list[EnglishEntity] = []
     places: dict[str, int] = {}
-    for body in _bracketed(answer):
+    for entity in named_entities(answer, tags):
+        mention = entity.mention
+        if entity.unusable is not None:
+            entities.append(entity)
+        elif (start := _find(english, mention, places.get(mention, 0))) >= 0:
+            places[mention] = start + len(mention)
+            entities.append(replace(entity, span=Span(start, start + len(mention))))
+        else:
+            why = Outcome.REPEATED if mention in places else Outcome.NOT_IN_TRANSLATION
+            entities.append(replace(entity, unusable=why))
+    return tuple(entities)
+
+
+def named_entities(answer: str, tags: Sequence[str]) -> Iterator[EnglishEntity]:
+    """The entities that `answer` names, wherever they are.
+
+    The tag is what precedes the first comma, the mention runs to the bracket that balances the opening one:
+    `(ORG, Acme, Inc.)` is "Acme, Inc.", `(PER, J. (Jack) Smith)` is "J. (Jack) Smith".
+    """
+    for index, body in enumerate(_bracketed(answer)):
         tag, comma, rest = body.partition(",")
         mention, tag = rest.strip(), tag.strip().upper()
         if not comma or not mention:
-            entities.append(EnglishEntity(len(entities), body.strip(), tag, unusable=Outcome.PARSE_ERROR))
+            yield EnglishEntity(index, body.strip(), tag, unusable=Outcome.PARSE_ERROR)
         elif tag not in tags:
-            entities.append(EnglishEntity(len(entities), mention, tag, unusable=Outcome.UNKNOWN_TAG))
-        elif not _is_name(mention):
-            entities.append(EnglishEntity(len(entities), mention, tag, unusable=Outcome.NOT_A_NAME))
-        elif (start := _find(english, mention, places.get(mention, 0))) >= 0:
-            places[mention] = start + len(mention)
-            entities.append(EnglishEntity(len(entities), mention, tag, Span(start, start + len(mention))))
+            yield EnglishEntity(index, mention, tag, unusable=Outcome.UNKNOWN_TAG)
         else:
-            why = Outcome.REPEATED if mention in places else Outcome.NOT_IN_TRANSLATION
-            entities.append(EnglishEntity(len(entities), mention, tag, unusable=why))
-    return tuple(entities)
+            yield EnglishEntity(index, mention, tag, unusable=None if _is_name(mention) else Outcome.NOT_A_NAME)
 
 
 _PRONOUNS = frozenset(

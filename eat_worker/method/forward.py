@@ -14,7 +14,7 @@ from eat_worker.method.config import MethodConfig
 from eat_worker.method.constraint import list_of
 from eat_worker.method.document import Document
 from eat_worker.method.languages import LANGUAGES, language
-from eat_worker.method.prompts import ROUND_NAMES
+from eat_worker.method.prompts import ListForm
 from eat_worker.method.rounds import Constraint, EnglishConstraint
 
 _BULLET = re.compile(r"(?:[-*•]|\d+[.)])\s+")
@@ -44,7 +44,7 @@ def translate(document: Document, chat: Chat) -> str:
     constraints: dict[str, Constraint] = {}
     if chat.config.forward == "bound":
         constraints = dict.fromkeys(("translate", "revise", "final", "only"), EnglishConstraint())
-        if chat.prompts.lists_names:
+        if chat.prompts.lists is ListForm.PAIRS:
             constraints["think"] = list_of(document.text, chat.config.tags, characters=spoken.by_characters)
     return _translated(chat, constraints, language=spoken.name, text=document.text)
 
@@ -55,9 +55,10 @@ def back_translate(english: str, lang: str, chat: Chat) -> str:
 
 
 def _translated(chat: Chat, constraints: Mapping[str, Constraint], **variables: str) -> str:
+    names = chat.prompts.round_names(chat.stage, chat.config.rounds)
     rounds = [
         chat.round(number, name, _tokens(name, chat.config), constraints.get(name), **variables)
-        for number, name in enumerate(ROUND_NAMES[chat.stage, chat.config.rounds], 1)
+        for number, name in enumerate(names, 1)
     ]
     return translation_of(chat.final_answer(chat.opening(language=variables["language"]), rounds).output)
 

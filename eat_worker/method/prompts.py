@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from typing import NamedTuple
 
@@ -41,13 +42,21 @@ class StoredTemplate(NamedTuple):
     prompt_set: str
 
 
+class ListForm(StrEnum):
+    """How the thinking round of a prompt set says what it found."""
+
+    PROSE = "prose"
+    PAIRS = "pairs"  # one line each: words = English name (TAG)
+    NAMES = "names"  # one line each: words (TAG); it is a chat of its own before the translation, the stage `direct`
+
+
 @dataclass(frozen=True, slots=True)
 class PromptSet:
     """Templates of all rounds by (stage, round name), and the messages every chat of a stage begins with."""
 
     name: str
     version: int
-    lists_names: bool  # the thinking round of this set answers `words = English name (TAG)`, one per line
+    lists: ListForm  # what the thinking round of this set answers
     openings: Mapping[Stage, tuple[tuple[str, str], ...]]
     templates: Mapping[tuple[Stage, str], str]
 
@@ -66,6 +75,14 @@ class PromptSet:
         """The prompt of one round, filled with `variables`."""
         template = self.templates[stage, name]
         return Prompt(_id(template), template, variables)
+
+    def round_names(self, stage: Stage, rounds: int) -> tuple[str, ...]:
+        """The rounds of a chat of this stage, in order, in a run of so many rounds.
+
+        Where the thinking is a chat of its own and every answer is bound, the other chats have nothing to prepare.
+        """
+        bound = self.lists is ListForm.NAMES and stage is not Stage.BACK_TRANSLATION
+        return ROUND_NAMES[stage, 1 if bound else rounds]
 
     def listed(self, rounds: int) -> list[StoredTemplate]:
         """Every template of the set, numbered as a run of so many rounds asks them."""
@@ -87,8 +104,8 @@ def _id(template: str) -> str:
 
 
 def prompt_set(name: str) -> PromptSet:
-    """The prompt set `restated` or `official`."""
-    return {"restated": RESTATED, "official": OFFICIAL}[name]
+    """The prompt set `restated`, `official` or `tuned`."""
+    return {"restated": RESTATED, "official": OFFICIAL, "tuned": TUNED}[name]
 
 
 _EXTRACT_OPENING = (
@@ -168,7 +185,7 @@ def _shown_chat() -> tuple[tuple[str, str], ...]:
 RESTATED = PromptSet(
     name="restated",
     version=1,
-    lists_names=True,
+    lists=ListForm.PAIRS,
     openings={
         Stage.FORWARD: (
             (
@@ -248,13 +265,37 @@ RESTATED = PromptSet(
     },
 )
 
+# What the adapter that comes along was trained on, and therefore as short as it can be: the weights know the task.
+_NAME = (("system", "Name the PER, LOC and ORG."),)
+
+TUNED = PromptSet(
+    name="tuned",
+    version=1,
+    lists=ListForm.NAMES,
+    openings={
+        Stage.FORWARD: (
+            ("system", "You translate {language} into English. You write names the way English writes them."),
+        ),
+        Stage.EXTRACT: _NAME,
+        Stage.DIRECT: _NAME,
+        Stage.BACKWARD: RESTATED.openings[Stage.BACKWARD],
+        Stage.BACK_TRANSLATION: RESTATED.openings[Stage.BACK_TRANSLATION],
+    },
+    templates={
+        **RESTATED.templates,
+        (Stage.FORWARD, "only"): "Translate into English.\n{text}",
+        (Stage.EXTRACT, "final"): "{english}",
+        (Stage.DIRECT, "final"): "{text}",
+    },
+)
+
 _OFFICIAL_TASK = "You are an expert translator between {language} and English."
 _OFFICIAL_READY = "I am ready. Please tell me what to translate."
 
 OFFICIAL = PromptSet(
     name="official",
     version=1,
-    lists_names=False,
+    lists=ListForm.PROSE,
     openings={
         Stage.FORWARD: (
             ("system", _OFFICIAL_TASK),

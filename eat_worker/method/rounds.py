@@ -5,7 +5,7 @@ Knows prompts and answers; knows no model, queue or database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from eat_worker.method.document import Stage
@@ -52,6 +52,18 @@ class ListConstraint:
 
 
 @dataclass(frozen=True, slots=True)
+class NamesConstraint:
+    """The answer must be lines `words (TAG)`, each with a run of `units`, in the order of the text.
+
+    Or, where `refusal` is given, that word: the text names nothing. No part of the text is named twice.
+    """
+
+    units: tuple[str, ...]
+    tags: tuple[str, ...]
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class EnglishConstraint:
     """The answer must be one line in Latin script that begins as an English sentence does.
 
@@ -59,7 +71,7 @@ class EnglishConstraint:
     """
 
 
-Constraint = SpanConstraint | ListConstraint | EnglishConstraint
+Constraint = SpanConstraint | ListConstraint | NamesConstraint | EnglishConstraint
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +107,22 @@ class RoundResult:
     finish_reason: str = "stop"
     batch_size: int = 1
     logprob: float | None = None
+    line_logprobs: tuple[float, ...] = ()
     flags: tuple[str, ...] = ()
+
+
+def by_line(tokens: Iterable[tuple[str, float]]) -> tuple[float, ...]:
+    """The log-probability of each line of an answer, from its tokens and theirs, the last token included.
+
+    What ends a line, a line break or the end of the answer, counts with it: whether more follows was decided there.
+    """
+    lines, ended = [0.0], False
+    for text, logprob in tokens:
+        if ended:
+            lines.append(0.0)
+        lines[-1] += logprob
+        ended = "\n" in text
+    return tuple(lines)
 
 
 Ask = Callable[[Request], RoundResult]

@@ -13,8 +13,9 @@ from typing import Any, Literal
 from eat_worker.cpus import available_cpus
 from eat_worker.errors import ConfigurationError
 from eat_worker.method.config import CHOICES as METHOD_CHOICES
-from eat_worker.method.config import MethodConfig
+from eat_worker.method.config import TUNED_STAGES, MethodConfig
 from eat_worker.redaction import passwords_in, redact_url
+from eat_worker.settings.adapters import adapter_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,12 @@ class Settings:
         "engine",
         "NAME",
     )
-    adapter: str = _is("", "LoRA adapter (GGUF or folder), or its name on the endpoint.", "engine", "PATH")
+    adapter: str = _is(
+        "auto",
+        "LoRA adapter (GGUF or folder), or its name on the endpoint; auto: the one that comes along, or none.",
+        "engine",
+        "PATH|auto|none",
+    )
     allow_mixed: bool = _is(False, "Use an adapter whose card does not match the model, and record that.", "engine")
     device: str = _is("auto", "Where the qwen engine computes: auto, cpu, cuda, cuda:1.", "engine", "DEVICE")
     quantisation: str = _is(
@@ -132,7 +138,12 @@ class Settings:
     slots: int = _is(0, "Chats the engine runs at once; 0 is what suits the engine.", "engine", "N", least=0)
     context: int = _is(4096, "Tokens per slot.", "engine", "N", least=256)
     method: str = _method("method", "Translate and align (eat), or ask once for the entities (direct).")
-    prompts: str = _method("prompts", "Prompt set.")
+    prompts: str = _is(
+        "auto",
+        "Prompt set; auto: tuned with the adapter that comes along, restated otherwise.",
+        "method",
+        choices=("auto", *METHOD_CHOICES["prompts"]),
+    )
     rounds: int = _method("rounds", "Rounds per chat: 1, 3 or 5.", metavar="N")
     forward: str = _method("forward", "Whether forward rounds are bound: names from the text, English in Latin script.")
     alignment: str = _method("alignment", "How an English entity finds its words in the text.")
@@ -155,6 +166,17 @@ class Settings:
     )
     locate_tokens: int = _method("locate_tokens", "Most tokens of free alignment rounds but the last.", "", least=1)
     final_tokens: int = _method("final_tokens", "Most tokens of the last alignment round.", "", least=1)
+    names_above: float = _method(
+        "names_above", "A name of the tuned list of less probability (0 to 1) is `unsure`.", ""
+    )
+    kept_above: float = _method(
+        "kept_above", "Confidence (0 to 1) an English entity needs where the tuned list names nothing.", ""
+    )
+    cascade: float = _method(
+        "cascade",
+        "Without back-translation, do not translate where all listed names have this probability (0 to 1).",
+        metavar="P",
+    )
     min_confidence: float = _method(
         "min_confidence", "A bound answer of less confidence (0 to 1) is `unsure` and aligns nothing.", ""
     )
@@ -210,9 +232,23 @@ class Settings:
         return self.concurrency or 2 * self.chats_at_once
 
     @property
+    def adapter_path(self) -> str:
+        """The adapter to use, a path or its name on an endpoint; empty for none."""
+        if self.adapter == "none":
+            return ""
+        return self.adapter if self.adapter != "auto" else str(adapter_of(self.model, self.engine) or "")
+
+    @property
     def method_config(self) -> MethodConfig:
         """The part of the settings that a run freezes."""
-        return MethodConfig(**{item.name: getattr(self, item.name) for item in fields(MethodConfig)})
+        values = {item.name: getattr(self, item.name) for item in fields(MethodConfig)}
+        along = self.adapter == "auto" and bool(self.adapter_path)
+        if self.prompts == "auto":
+            values["prompts"] = "tuned" if along else "restated"
+        if along and self.origin("adapter_stages") == "default":
+            # It was trained on the tuned prompts and on no others.
+            values["adapter_stages"] = TUNED_STAGES if values["prompts"] == "tuned" else ()
+        return MethodConfig(**values)
 
     def endpoint_key(self) -> str:
         """The model server's API key, "" where no file is set. Raises ConfigurationError when it cannot be read."""

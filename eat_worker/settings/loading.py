@@ -131,7 +131,9 @@ def _resolve_paths(values: dict[str, Any], directory: Path, environ: Mapping[str
     values["state"] = _absolute(values["state"], directory, home)
     values["models_dir"] = _absolute(values["models_dir"], directory, home)
     known = ENGINES.get(values.get("engine", ""))
-    adapter = () if known and known.remote else ("adapter",)  # on a model server it is a name
+    # On a model server it is a name, and two words have a meaning of their own.
+    is_path = not (known and known.remote) and values.get("adapter") not in ("auto", "none")
+    adapter = ("adapter",) if is_path else ()
     for name in ("script", "endpoint_key_file", "message_key_file", *adapter):
         if values.get(name):
             values[name] = str(_absolute(Path(values[name]), directory, home))

@@ -32,7 +32,7 @@ RUN = ("id", "name", "lang", "dataset", "config_json", "queues_json", "state", "
 DOCUMENT = ("ext_id", "lang", "dataset", "text", "gold_json", "meta_json")
 ROUND = (
     *("stage", "entity", "round", "variables_json", "output", "prompt_tokens", "cached_tokens"),
-    *("generated_tokens", "seconds", "finish_reason", "batch_size", "logprob", "flags_json"),
+    *("generated_tokens", "seconds", "finish_reason", "batch_size", "logprob", "flags_json", "line_logprobs_json"),
 )
 ENGLISH_ENTITY = ("idx", "words", "tag", "english_start", "english_end", "fault")
 ALIGNMENT = ("outcome", "text_start", "text_end", "via", "answer", "confidence")
@@ -124,12 +124,33 @@ def round_row(output: RoundOutput) -> dict[str, Any]:
         "batch_size": output.batch_size,
         "logprob": output.logprob,
         "flags_json": dump(output.flags) if output.flags else None,
+        "line_logprobs_json": _dumped_logprobs(output.line_logprobs),
     }
+
+
+def _dumped_logprobs(lines: Sequence[float]) -> str | None:
+    # Four digits are more than an engine repeats, and a quarter of the bytes.
+    return dump([round(max(one, -1e6), 4) for one in lines]) if lines else None
 
 
 def round_of(row: Sequence[Any], prompt_sha256: str) -> RoundOutput:
     """A round output from the columns ROUND."""
-    stage, entity, number, variables, output, prompt, cached, generated, seconds, reason, size, logprob, flags = row
+    (
+        stage,
+        entity,
+        number,
+        variables,
+        output,
+        prompt,
+        cached,
+        generated,
+        seconds,
+        reason,
+        size,
+        logprob,
+        flags,
+        lines,
+    ) = row
     return RoundOutput(
         stage=Stage(stage),
         entity=entity,
@@ -145,6 +166,7 @@ def round_of(row: Sequence[Any], prompt_sha256: str) -> RoundOutput:
         batch_size=size,
         logprob=logprob,
         flags=() if flags is None else tuple(orjson.loads(flags)),
+        line_logprobs=() if lines is None else tuple(orjson.loads(lines)),
     )
 
 

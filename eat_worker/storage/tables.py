@@ -187,6 +187,7 @@ rounds = Table(
     Column("created_at", Double, nullable=False),
     Column("variables_json", Text, nullable=False),
     Column("output", Text, nullable=False),
+    Column("line_logprobs_json", Text),
     sqlite_with_rowid=False,
 )
 

@@ -30,9 +30,9 @@ def _identity(settings: Settings) -> dict[str, Any]:
     detail["quantisation"] = settings.quantisation
     if settings.deterministic:
         detail["deterministic"] = True
-    if settings.adapter:
+    if settings.adapter_path:
         allow = settings.allow_mixed
-        checked = check_adapter(Path(settings.adapter), path, settings.models_dir, allow_mixed=allow)
+        checked = check_adapter(Path(settings.adapter_path), path, settings.models_dir, allow_mixed=allow)
         detail |= {"adapter": checked.weights, "adapter_scale": checked.adapter.scale}
         if checked.mixed:
             detail["mixed"] = list(checked.mixed)
@@ -43,7 +43,7 @@ def _open(settings: Settings) -> ChatEngine:
     from eat_worker.engines.qwen.engine import Qwen
 
     base = _folder(settings)
-    adapter = Path(settings.adapter) if settings.adapter else None
+    adapter = Path(settings.adapter_path) if settings.adapter_path else None
     if adapter:
         check_adapter(adapter, base, settings.models_dir, allow_mixed=settings.allow_mixed)
     return Qwen(

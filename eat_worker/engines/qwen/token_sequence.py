@@ -14,7 +14,7 @@ from eat_worker.engines.qwen.chat_ids import ChatPrompt
 from eat_worker.engines.qwen.constrained_decoding import ByteAutomaton, ByteState
 from eat_worker.engines.qwen.guards import ZLIB_EVERY, loop_at_end, loop_in_text
 from eat_worker.engines.qwen.vocabulary import Vocabulary
-from eat_worker.method.rounds import EnglishConstraint, Request, RoundResult
+from eat_worker.method.rounds import EnglishConstraint, Request, RoundResult, by_line
 
 
 @dataclass(eq=False, slots=True)
@@ -30,7 +30,7 @@ class TokenSequence:
     prefilled: int = 0  #: how many of `ids`, from the first on, have keys and values
     cached: int = 0  #: tokens of the prompt that were not computed for this sequence
     widest: int = 0  #: sequences of the largest batch it was in
-    logprob: float = 0.0
+    logprobs: list[float] = field(default_factory=list)  #: of each token generated
     started: float = 0.0
     automaton: ByteAutomaton | None = None
     state: ByteState | None = None
@@ -52,7 +52,7 @@ class TokenSequence:
     def begin_again(self) -> None:
         """Forget the answer so far."""
         self.ids = list(self.prompt.ids)
-        self.prefilled, self.cached, self.widest, self.logprob, self.started = 0, 0, 0, 0.0, 0.0
+        self.prefilled, self.cached, self.widest, self.logprobs, self.started = 0, 0, 0, [], 0.0
         self.state = self.automaton.start if self.automaton else None
 
     def constrain(self, automaton: ByteAutomaton) -> None:
@@ -79,7 +79,7 @@ class TokenSequence:
     ) -> RoundResult | None:
         """Append a token; the finished answer, if that was its last."""
         self.ids.append(token)
-        self.logprob += logprob
+        self.logprobs.append(logprob)
         if token in ends:
             return self._result(vocabulary, self.generated[:-1], "stop")
         if self.automaton is not None and self.state is not None:
@@ -103,6 +103,7 @@ class TokenSequence:
 
     def _result(self, vocabulary: Vocabulary, tokens: list[int], reason: str, *flags: str) -> RoundResult:
         text = vocabulary.text(tokens, cut=reason == "length")
+        spoken = [vocabulary.token_bytes[token].decode(errors="replace") for token in self.generated]
         noticed = [*flags, *(["empty"] if not text.strip() else [])]
         if self.prompt.neutralised:
             noticed.append("control_tokens_neutralised")
@@ -114,7 +115,8 @@ class TokenSequence:
             seconds=time.monotonic() - self.started,
             finish_reason=reason,
             batch_size=self.widest,
-            logprob=self.logprob,
+            logprob=sum(self.logprobs),
+            line_logprobs=by_line(zip(spoken, self.logprobs, strict=True)),
             flags=tuple(noticed),
         )
 

@@ -345,3 +345,10 @@ def test_every_entity_ends_in_exactly_one_line_and_no_two_share_words(
             assert 0 <= line.span.start < line.span.end <= len(GERMAN.text)
             assert GERMAN.text[line.span.start : line.span.end].strip()
     assert all(one.end <= other.start or other.end <= one.start for one in spans for other in spans if one is not other)
+
+
+def test_a_short_name_leaves_the_long_one_its_place(table: Callable[..., Any]) -> None:
+    document = Document("뉴욕 타임스는 어제 뉴욕에서 창간되었다.", "ko")
+    ask = table({Stage.BACKWARD: ["뉴욕", "뉴욕 타임스"]})
+    city, paper = aligned(document, names("New York", "New York Times"), ask)
+    assert (city.span, paper.span) == (Span(11, 13), Span(0, 6))

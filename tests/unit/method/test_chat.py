@@ -106,7 +106,7 @@ def test_each_answer_is_recorded_before_the_next_is_asked(table: Callable[..., A
 
 
 def test_an_output_keeps_all_that_the_engine_reports(table: Callable[..., Any]) -> None:
-    result = RoundResult("서울", 100, 60, 5, 2.5, "length", 4, -0.5, ("loop",))
+    result = RoundResult("서울", 100, 60, 5, 2.5, "length", 4, -0.5, (-0.5,), ("loop",))
     _, new = talk(table({Stage.FORWARD: [result, "2", "3"]}))
     assert new[0] == RoundOutput(
         stage=Stage.FORWARD,
@@ -122,6 +122,7 @@ def test_an_output_keeps_all_that_the_engine_reports(table: Callable[..., Any]) 
         finish_reason="length",
         batch_size=4,
         logprob=-0.5,
+        line_logprobs=(-0.5,),
         flags=("loop",),
     )
 

@@ -8,7 +8,7 @@ import pytest
 
 from eat_worker.method.config import CHAT_STAGES, CHOICES
 from eat_worker.method.document import Stage
-from eat_worker.method.prompts import OFFICIAL, RESTATED, ROUND_NAMES, PromptSet, prompt_set
+from eat_worker.method.prompts import OFFICIAL, RESTATED, ROUND_NAMES, ListForm, PromptSet, prompt_set
 
 VARIABLES = {
     Stage.FORWARD: {"language", "text"},
@@ -87,8 +87,8 @@ def test_later_rounds_of_the_official_set_do_not_repeat_it() -> None:
 
 
 def test_only_the_restated_set_asks_for_a_list_of_names() -> None:
-    assert RESTATED.lists_names
-    assert not OFFICIAL.lists_names
+    assert RESTATED.lists is ListForm.PAIRS
+    assert OFFICIAL.lists is ListForm.PROSE
 
 
 @BOTH

@@ -1,4 +1,4 @@
-"""Workers have rows: whether one lives is no longer guessed from its name.
+"""Workers have rows, so that none is guessed from its name; rounds keep the log-probability of each line.
 
 Revision: 0003
 Follows: 0002
@@ -18,7 +18,7 @@ KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """One table that nothing else refers to: programs of 0002 go on working beside it."""
+    """A table that nothing else refers to and a column that may be empty: programs of 0002 work beside them."""
     op.create_table(
         "workers",
         sa.Column("id", KEY, nullable=False),
@@ -35,8 +35,10 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
     )
+    op.add_column("rounds", sa.Column("line_logprobs_json", sa.Text(), nullable=True))
 
 
 def downgrade() -> None:
-    """Only the list of workers is lost; leases stay as they are."""
+    """The list of workers and the probabilities of lines are lost; leases and answers stay as they are."""
+    op.drop_column("rounds", "line_logprobs_json")  # not by a batch, which would make a table with row ids
     op.drop_table("workers")
