@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("status", "Show how far the runs are."),
     "report": ("report", "Show F1, BLEU and entropy of scored documents."),
     "show": ("show", "Show everything stored about one document."),
-    "export": ("export", "Write the annotations of a run as JSON Lines."),
+    "export": ("export", "Write the annotations of a run for another tool."),
     "dead": ("dead", "List, show, export and retry documents that failed for good."),
     "retry": ("dead", "Work on failed or doubtful documents of a run again."),
     "pause": ("steering", "Pause a run until it is resumed."),
