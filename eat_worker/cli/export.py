@@ -41,6 +41,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--below", type=click.FloatRange(0, 1), default=0.5, show_default=True, metavar="C", help="What --only low means."
 )
+@click.option("--reviewed", is_flag=True, help="Only documents with a review, with its entities.")
 def export_command(
     call: Call,
     run: str,
@@ -51,6 +52,7 @@ def export_command(
     cut: str,
     only: tuple[str, ...],
     below: float,
+    reviewed: bool,
 ) -> None:
     """Write what was found in RUN, one record per document that is done, in the order they were submitted.
 
@@ -63,7 +65,7 @@ def export_command(
     made = export_format(to)
     _check_place(to, made, output)
     written = Written(tokens=tokens, refuse_cuts=cut == "refuse")
-    with open_export(call.settings, run, Choice(only, below)) as found:
+    with open_export(call.settings, run, Choice(only, below, reviewed)) as found:
         if output:
             export(made, found.records, output, written)
             call.tell(f"{written.records} records of run {found.run} are in {output}; offsets: {made.offsets}")
@@ -71,7 +73,7 @@ def export_command(
             made.to_stream(found.records, call.data(), written)
         _tell_losses(call, written)
         if found.passed_over:
-            call.tell(f"not in it: {found.passed_over} documents that --only leaves out")
+            call.tell(f"not in it: {found.passed_over} documents that were not asked for")
         if found.others:
             rest = ", ".join(f"{count} {status}" for status, count in found.others.items())
             call.tell(f"not in it: {rest}; see: eat status {found.run}")

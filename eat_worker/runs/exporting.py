@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from eat_worker.runs.opening import open_existing
+from eat_worker.runs.progress import iso
 from eat_worker.runs.records import Record, entities_and_ledger
 from eat_worker.settings import Settings
-from eat_worker.storage.values import Annotated, Run
+from eat_worker.storage.values import Annotated, Review, Run
 
 ANNOTATED = ("done", "skipped")
 KINDS = ("low", "unaligned")
@@ -20,14 +21,17 @@ class Choice:
     """Which documents are wanted; without a choice, all.
 
     `only` names kinds, one of which must fit: `low`, an entity of a confidence below `below`; `unaligned`, an English
-    entity that found no words.
+    entity that found no words. `reviewed`: only those with a review, with its entities in place of the model's.
     """
 
     only: tuple[str, ...] = ()
     below: float = 0.5
+    reviewed: bool = False
 
     def takes(self, record: Record) -> bool:
         """Whether the record is wanted."""
+        if self.reviewed and "review" not in record:
+            return False
         return not self.only or any(self._fits(kind, record["ledger"]) for kind in self.only)
 
     def _fits(self, kind: str, ledger: Iterable[Record]) -> bool:
@@ -55,6 +59,8 @@ class Export:
     def _chosen(self, run: Run, found: Iterable[Annotated], choice: Choice) -> Iterator[Record]:
         for annotated in found:
             record = _record(run, annotated)
+            if choice.reviewed and annotated.review:
+                record |= _corrected(annotated.document.text, annotated.review)
             if choice.takes(record):
                 yield record
             else:
@@ -93,3 +99,14 @@ def _record(run: Run, annotated: Annotated) -> Record:
         "run": run.spec.name,
         "fingerprint": run.spec.fingerprint,
     }
+
+
+def _corrected(text: str, review: Review) -> Record:
+    """What of a record a review replaces or adds; the ledger stays the model's."""
+    unknown = {"english": None, "via": "review", "confidence": None}
+    entities = [
+        {"start": one.start, "end": one.end, "tag": one.tag, "words": text[one.start : one.end], **unknown}
+        for one in review.entities
+    ]
+    about = {"author": review.author, "reason": review.reason, "created_at": iso(review.created_at)}
+    return {"entities": entities, "review": about}

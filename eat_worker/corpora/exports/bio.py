@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 from eat_worker.corpora.exports import ExportFormat, Records, Written
 from eat_worker.corpora.exports.tokens import tokenised
 from eat_worker.corpora.writing import Sink
