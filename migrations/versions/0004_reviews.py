@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("entities_json", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["document_id"], ["documents.id"], name=op.f("fk_reviews_document_id_documents")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reviews")),
-        sa.UniqueConstraint("document_id", "content_sha256", name=op.f("uq_reviews_document_id")),
+        sa.UniqueConstraint("document_id", "content_sha256", name=op.f("uq_reviews_document_id_content_sha256")),
     )
 
 
