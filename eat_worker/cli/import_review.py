@@ -15,7 +15,7 @@ SHOWN = 20  # refused records that are listed
 
 
 @eat_command("import-review", short_help="Bring corrected annotations of a run back.")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @variable("--run", "run", metavar="NAME", required=True, help="The run whose documents were corrected.")
 @click.option("--author", metavar="NAME", required=True, help="Who corrected them.")
 @click.option("--reason", metavar="TEXT", required=True, help="Why, such as: guidelines 2, second pass.")
