@@ -5,6 +5,7 @@ What a record comes from is seen in its keys. Knows files and code points; knows
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -72,11 +73,13 @@ def _parsed(raw: bytes) -> object:
 
 
 def _array(path: Path) -> list[object]:
-    size = path.stat().st_size
-    if size > MAX_ARRAY_BYTES:
-        raise CorpusError(f"{path} is one JSON array of {size:,} bytes; split it, or export it as JSON Lines")
     try:
-        members = orjson.loads(path.read_bytes())
+        size = path.stat().st_size
+        if size > MAX_ARRAY_BYTES:
+            raise CorpusError(f"{path} is one JSON array of {size:,} bytes; split it, or export it as JSON Lines")
+        members = orjson.loads(path.read_bytes().removeprefix(BOM_UTF8))
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be read as one JSON array: {error.strerror}; name a file") from error
     except orjson.JSONDecodeError as error:
         raise CorpusError(f"{path} is not JSON: {error}") from error
     assert isinstance(members, list)
