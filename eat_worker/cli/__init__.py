@@ -25,7 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("status", "Show how far the runs are."),
     "report": ("report", "Show F1, BLEU and entropy of scored documents."),
     "show": ("show", "Show everything stored about one document."),
-    "export": ("export", "Write the annotations of a run as JSON Lines."),
+    "export": ("export", "Write the annotations of a run for another tool."),
+    "import-review": ("import_review", "Bring corrected annotations of a run back."),
     "dead": ("dead", "List, show, export and retry documents that failed for good."),
     "retry": ("dead", "Work on failed or doubtful documents of a run again."),
     "pause": ("steering", "Pause a run until it is resumed."),
@@ -57,7 +58,7 @@ class LazyGroup(click.Group):
             hint = f"; did you mean {' or '.join(close)}?" if close else ""
             raise click.UsageError(f"no such command: {cmd_name}{hint}", ctx)
         module, _ = COMMANDS[cmd_name]
-        command = getattr(importlib.import_module(f"eat_worker.cli.{module}"), f"{cmd_name}_command")
+        command = getattr(importlib.import_module(f"eat_worker.cli.{module}"), f"{cmd_name.replace('-', '_')}_command")
         assert isinstance(command, click.Command)
         return command
 

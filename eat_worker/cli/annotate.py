@@ -37,7 +37,7 @@ def annotate_command(
     ledger and seconds; one that failed or was refused has error instead. Nothing is kept: after a stop it starts again.
     """
     from eat_worker.cli.progress import Progress
-    from eat_worker.corpora.writing import json_line
+    from eat_worker.corpora.writing import Sink, json_line
     from eat_worker.runs.annotating import annotate_file
 
     if output and output.exists() and file.exists() and output.samefile(file):
@@ -49,7 +49,7 @@ def annotate_command(
         progress = stack.enter_context(Progress("annotating", silent=silent))
         records = annotate_file(call.settings, file, with_rounds=with_rounds, **corpus)
         first = next(records)  # what cannot be read at all must not empty the output
-        stream = stack.enter_context(output.open("wb")) if output else sys.stdout.buffer
+        stream: Sink = stack.enter_context(output.open("wb")) if output else call.data()
         for number, record in enumerate(chain([first], records), start=1):
             stream.write(json_line(record))
             stream.flush()

@@ -23,6 +23,8 @@ from eat_worker.settings import NAMES, Settings, load_settings
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from eat_worker.corpora.writing import Sink
+
 _COMMON = click.command("common", cls=click.Command)(common_options(lambda: None)).params
 SPEECH = ("as_json", "quiet", "debug")
 
@@ -49,6 +51,14 @@ class Call:
         from eat_worker.cli.terminal import console
 
         return console(sys.stdout)
+
+    def data(self) -> Sink:
+        """stdout for records, byte by byte; on a terminal no control or bidi character of a text reaches it raw."""
+        if not sys.stdout.isatty():
+            return sys.stdout.buffer
+        from eat_worker.cli.terminal import Harmless
+
+        return Harmless(sys.stdout)
 
     def log_to(self, file: Path | None) -> None:
         """Send the log to a file instead of stderr, where a progress bar is drawn."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -135,8 +134,9 @@ def export_command(call: Call, run: str | None) -> None:
     from eat_worker.corpora.writing import json_line
     from eat_worker.runs.dead_letters import list_dead, to_record
 
+    out = call.data()
     for letter in list_dead(call.settings, run):
-        sys.stdout.buffer.write(json_line(to_record(letter)))
+        out.write(json_line(to_record(letter)))
 
 
 @eat_command("retry", short_help="Work on failed or doubtful documents of a run again.")

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from eat_worker.cli.terminal import duration, number, placed, table
+from eat_worker.cli.terminal import duration, number, placed, table, visible
 from eat_worker.method.document import RoundOutput, Span
 from eat_worker.method.prompts import prompt_set
 from eat_worker.method.rounds import Prompt
@@ -37,6 +37,7 @@ class Page:
         self._rounds()
         self._entities()
         self._ledger()
+        self._reviews()
         self._scores()
         self._end()
 
@@ -119,6 +120,14 @@ class Page:
             confidence = "" if one.confidence is None else number(one.confidence, 3)
             head = [str(english.index), english.tag, english.mention, str(one.outcome), _span(one.span), words]
             yield [*head, one.via, one.answer, confidence]
+
+    def _reviews(self) -> None:
+        text = self._dossier.document.text
+        for review in self._dossier.reviews:
+            self._heading(f"review by {visible(review.author)}")
+            self._line("reason", review.reason)
+            rows = [[one.tag, _span(Span(one.start, one.end)), text[one.start : one.end]] for one in review.entities]
+            self._table({"tag": "left", "span": "left", "words": "left"}, rows)
 
     def _scores(self) -> None:
         scores = self._dossier.scores

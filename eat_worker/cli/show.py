@@ -61,6 +61,7 @@ def dossier_json(dossier: Dossier) -> dict[str, Any]:
         "entities": [_english_entity(entity) for entity in dossier.english_entities],
         "ledger": [_ledger_line(dossier, number) for number in range(len(dossier.alignments))],
         "scores": asdict(dossier.scores) if dossier.scores else None,
+        "reviews": [asdict(review) for review in dossier.reviews],
         "attempts": [asdict(attempt) for attempt in dossier.attempts],
         "fingerprint": spec.fingerprint,
         "model": dict(spec.model),

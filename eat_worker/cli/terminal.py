@@ -22,6 +22,7 @@ POP_ISOLATE = "\u2069"
 _UNSAFE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_OBEYED = re.compile(f"(?![\\t\\n]){_UNSAFE.pattern}")
 # Wide enough that no table is folded: whoever pipes it wants whole lines.
 _UNBOUNDED = 10_000
 
@@ -35,6 +36,21 @@ def console(file: TextIO) -> Console:
 def visible(text: str) -> str:
     """Control, bidi and other invisible characters as escapes: `\\n`, `\\u202e`."""
     return _UNSAFE.sub(_escape, text)
+
+
+class Harmless:
+    """A terminal as a place for records: line ends and tabs are kept, everything else that it would obey is escaped."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal = terminal
+
+    def write(self, data: bytes) -> None:
+        """Show whole characters of UTF-8."""
+        self._terminal.write(_OBEYED.sub(_escape, data.decode()))
+
+    def flush(self) -> None:
+        """Show what was written so far."""
+        self._terminal.flush()
 
 
 def placed(text: str, *, terminal: bool) -> str:

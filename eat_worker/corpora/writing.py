@@ -5,14 +5,27 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, Protocol
 
 import orjson
 
 from eat_worker.errors import ConfigurationError
+
+GROUP_RECORDS = 1000
+GROUP_TEXT = 4_000_000  # code points
+
+
+class Sink(Protocol):
+    """What bytes are written to: a file, or a terminal that shows no control character raw."""
+
+    def write(self, data: bytes, /) -> object:
+        """Append the bytes."""
+
+    def flush(self) -> object:
+        """Show what was written so far."""
 
 
 def json_line(record: Mapping[str, Any]) -> bytes:
@@ -21,6 +34,28 @@ def json_line(record: Mapping[str, Any]) -> bytes:
         return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # half a surrogate pair, which a model may write
         return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+
+
+def json_array(file: Sink, values: Iterable[Mapping[str, Any]], *, head: bytes = b"", tail: bytes = b"\n") -> None:
+    """One JSON array, value by value and one to a line, between `head` and `tail`."""
+    file.write(head + b"[")
+    for number, value in enumerate(values):
+        file.write((b",\n" if number else b"\n") + json_line(value).rstrip(b"\n"))
+    file.write(b"\n]" + tail)
+
+
+def groups(records: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """The records in lists that fit into memory: so many, or so much text."""
+    group: list[Mapping[str, Any]] = []
+    size = 0
+    for record in records:
+        group.append(record)
+        size += len(record["text"])
+        if len(group) >= GROUP_RECORDS or size >= GROUP_TEXT:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 class Records:

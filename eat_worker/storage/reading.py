@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, func, select
 from eat_worker.errors import NotFound
 from eat_worker.method.document import Alignment, Document, Stage
 from eat_worker.storage.engine import Database, Transaction
+from eat_worker.storage.reviews import reviews_of
 from eat_worker.storage.rows import (
     ALIGNMENT,
     DOCUMENT,
@@ -38,7 +39,17 @@ from eat_worker.storage.statements import (
 )
 from eat_worker.storage.sums import score_sums
 from eat_worker.storage.tables import attempts, documents, entities, rounds, runs, scores
-from eat_worker.storage.values import STATUSES, Annotated, Attempt, Dossier, Run, RunStatus, ScoreSums, WorkerRecord
+from eat_worker.storage.values import (
+    STATUSES,
+    Annotated,
+    Attempt,
+    Dossier,
+    Review,
+    Run,
+    RunStatus,
+    ScoreSums,
+    WorkerRecord,
+)
 from eat_worker.storage.workers import recent_workers
 
 NAMESAKES = 10  # documents of one external id that are told apart by name
@@ -185,9 +196,10 @@ class Reading:
             yield from ((text, back_translation) for _, text, back_translation in rows)
 
     def iter_annotations(self, run_id: int) -> Iterator[Annotated]:
-        """Every document that is done or was skipped, with its alignments, in the order they came."""
+        """Every document that is done or was skipped, with its alignments and newest review, in the order they came."""
         for rows in pages(self._database, ANNOTATED, run_id, done="done", skipped="skipped"):
             ledgers = self._ledgers(rows[0][0], rows[-1][0])
+            reviews = self._reviews(rows[0][0], rows[-1][0])
             for key, skipped, english, back_translation, *document in rows:
                 yield Annotated(
                     document_id=key,
@@ -196,7 +208,12 @@ class Reading:
                     english=english,
                     back_translation=back_translation,
                     alignments=ledgers.get(key, ()),
+                    review=reviews[key][-1] if key in reviews else None,
                 )
+
+    def _reviews(self, first: int, end: int) -> dict[int, tuple[Review, ...]]:
+        with self._database.read() as transaction:
+            return reviews_of(transaction, first, end)
 
     def _ledgers(self, first: int, end: int) -> dict[int, tuple[Alignment, ...]]:
         with self._database.read() as transaction:
@@ -261,4 +278,5 @@ def _dossier(transaction: Transaction, row: tuple[Any, ...]) -> Dossier:
         alignments=alignments,
         scores=None if found_scores is None else scores_of(found_scores),
         attempts=tuple(Attempt(*attempt) for attempt in transaction.rows(ATTEMPTS_OF, **of_document)),
+        reviews=reviews_of(transaction, key, key).get(key, ()),
     )

@@ -1,11 +1,11 @@
-"""Runs, prompts and documents going in; every write here may be repeated and then adds nothing.
+"""Runs, prompts, documents and reviews going in; every write here may be repeated and then adds nothing.
 
 Knows the rows of `runs`, `models`, `prompts` and new `documents`. Knows no file format, worker or broker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -14,10 +14,11 @@ from sqlalchemy import bindparam, literal_column, select
 from eat_worker.errors import ConfigurationError, EatError
 from eat_worker.method.document import Document
 from eat_worker.storage.engine import Database, Upsert
+from eat_worker.storage.reviews import ReviewOutcome, add_review
 from eat_worker.storage.rows import document_row, dump
 from eat_worker.storage.statements import LOCK_RUN, REOPEN_RUN, RUN_BY_NAME, RUNS, find_run, run_from
 from eat_worker.storage.tables import documents, models, now, prompts, runs
-from eat_worker.storage.values import Added, Run, RunSpec
+from eat_worker.storage.values import Added, Review, Run, RunSpec
 
 MANY = 10_000  # new documents after which PostgreSQL's statistics are out of date
 
@@ -122,6 +123,11 @@ class Runs:
             # Plans made when the table was small would be kept until the server looks by itself, a minute later.
             self._database.run_alone("ANALYZE documents")
         return Added(new=added, already=seen - added)
+
+    def add_reviews(self, run_id: int, given: Sequence[tuple[str | None, str, Review]]) -> list[ReviewOutcome]:
+        """What came of each (id, text, review), in order; all that are added are committed together."""
+        with self._database.write() as transaction:
+            return [add_review(transaction, run_id, ext_id, text, review) for ext_id, text, review in given]
 
 
 def _differences(stored: RunSpec, given: RunSpec) -> list[str]:

@@ -282,3 +282,17 @@ workers = Table(
     Column("last_heartbeat", Double, nullable=False),
     Column("ended_at", Double),
 )
+
+# What people say of a document's entities; the rows of the model stay as they are. The newest review counts.
+reviews = Table(
+    "reviews",
+    METADATA,
+    Column("id", Key, primary_key=True),
+    Column("document_id", BigInteger, ForeignKey("documents.id"), nullable=False),
+    Column("content_sha256", Text, nullable=False),  # of author, reason and entities: twice imported adds nothing
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("entities_json", Text, nullable=False),  # spelt as gold_json
+    UniqueConstraint("document_id", "content_sha256"),
+)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eat_worker.method.config import MethodConfig
-from eat_worker.method.document import Alignment, Document, EnglishEntity, RoundOutput, Stage
+from eat_worker.method.document import Alignment, Document, EnglishEntity, GoldEntity, RoundOutput, Stage
 
 # Where a document stands. `queued` waits for a worker, `running` is leased by one; the others are ends.
 STATUSES = ("queued", "running", "done", "skipped", "failed", "cancelled")
@@ -250,6 +250,16 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Review:
+    """A document's entities as a person corrected them. `created_at` is set when it is stored."""
+
+    author: str
+    reason: str
+    entities: tuple[GoldEntity, ...]
+    created_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Dossier:
     """Everything stored about one document."""
 
@@ -267,13 +277,14 @@ class Dossier:
     alignments: tuple[Alignment, ...]
     scores: Scores | None
     attempts: tuple[Attempt, ...]
+    reviews: tuple[Review, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Annotated:
     """A document that ended well, as an export needs it; the alignments hold its English entities.
 
-    `skipped` is why it never came to the model, or None.
+    `skipped` is why it never came to the model, or None. `review` is the newest one.
     """
 
     document_id: int
@@ -282,6 +293,7 @@ class Annotated:
     english: str | None
     back_translation: str | None
     alignments: tuple[Alignment, ...]
+    review: Review | None = None
 
 
 @dataclass(frozen=True, slots=True)

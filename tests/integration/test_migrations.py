@@ -20,14 +20,14 @@ from eat_worker.storage.engine import Database
 from eat_worker.storage.store import open_store
 
 FIRST_TABLES = ("models", "runs", "prompts", "documents", "rounds", "entities", "scores", "attempts", "events")
-TABLES = (*FIRST_TABLES, "workers")
+TABLES = (*FIRST_TABLES, "workers", "reviews")
 
 REBUILD = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade():
@@ -48,9 +48,9 @@ ORPHANS = REBUILD.replace("def downgrade", '    op.execute("DELETE FROM runs")\n
 def add_revision(monkeypatch: pytest.MonkeyPatch, folder: Path, body: str) -> None:
     """A program that is one revision further than this one."""
     shutil.copytree(schema.migrations(), folder / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "migrations" / "versions" / "0004_later.py").write_text(body)
+    (folder / "migrations" / "versions" / "0005_later.py").write_text(body)
     monkeypatch.setattr(schema, "migrations", lambda: folder / "migrations")
-    monkeypatch.setattr(schema, "HEAD", "0004")
+    monkeypatch.setattr(schema, "HEAD", "0005")
 
 
 def query(url: str, statement: str) -> list[tuple[Any, ...]]:
@@ -73,6 +73,11 @@ def fill(url: str) -> None:
         url,
         """INSERT INTO workers (id, name, host, process, queues_json, fingerprints_json, version, started_at,
                                 last_heartbeat) VALUES (1, 'w', 'h', 7, '[]', '[]', '0.7', 1, 1)""",
+    )
+    query(
+        url,
+        """INSERT INTO reviews (id, document_id, content_sha256, author, reason, created_at, entities_json)
+           VALUES (1, 1, 'h', 'a', 'r', 1, '[]')""",
     )
 
 
@@ -142,10 +147,10 @@ def test_a_rebuilt_table_loses_no_row_of_itself_or_of_its_children(
     assert row_counts(database_url) == dict.fromkeys(TABLES, 1)
     add_revision(monkeypatch, tmp_path, REBUILD)
     done = schema.upgrade(database_url)
-    assert (done.before, done.after) == ("0003", "0004")
+    assert (done.before, done.after) == ("0004", "0005")
     assert row_counts(database_url) == dict.fromkeys(TABLES, 1)
     assert query(database_url, "SELECT text, revision, reason FROM documents") == [("서울", 1, None)]
-    command.downgrade(schema.configuration(database_url), "0003")
+    command.downgrade(schema.configuration(database_url), "0004")
     command.upgrade(schema.configuration(database_url), "head")
     assert row_counts(database_url) == dict.fromkeys(TABLES, 1)
 
@@ -155,7 +160,7 @@ def test_a_database_of_the_first_release_is_brought_to_head_with_its_rows(databa
     fill_first(database_url)
     query(database_url, "UPDATE attempts SET outcome = 'expired', ended_at = 2")
     assert schema.upgrade(database_url).before == "0001"
-    assert row_counts(database_url) == {**dict.fromkeys(FIRST_TABLES, 1), "workers": 0}
+    assert row_counts(database_url) == {**dict.fromkeys(FIRST_TABLES, 1), "workers": 0, "reviews": 0}
     assert query(database_url, "SELECT priority FROM runs") == [(0,)]
     assert query(database_url, "SELECT faults, expiries, retries, breaks FROM documents") == [(0, 0, 0, 0)]
     query(database_url, "UPDATE attempts SET outcome = 'engine_broken'")
@@ -172,7 +177,7 @@ def test_a_database_before_workers_had_rows_gets_them_and_loses_nothing_else(dat
     fill_first(database_url)
     query(database_url, "UPDATE documents SET status = 'running', lease_owner = 'w', lease_until = 9, attempt = 1")
     assert schema.upgrade(database_url).before == "0002"
-    assert row_counts(database_url) == {**dict.fromkeys(FIRST_TABLES, 1), "workers": 0}
+    assert row_counts(database_url) == {**dict.fromkeys(FIRST_TABLES, 1), "workers": 0, "reviews": 0}
     assert query(database_url, "SELECT status, lease_owner FROM documents") == [("running", "w")]
     command.check(schema.configuration(database_url))
     command.downgrade(schema.configuration(database_url), "0002")
@@ -185,8 +190,8 @@ def test_an_sqlite_file_is_copied_before_it_changes(tmp_path: Path, monkeypatch:
     fill(url)
     add_revision(monkeypatch, tmp_path, REBUILD)
     copy = schema.upgrade(url).backup
-    assert copy == tmp_path / "eat.db.0003.bak"
-    assert schema.current(f"sqlite:///{copy}") == "0003"
+    assert copy == tmp_path / "eat.db.0004.bak"
+    assert schema.current(f"sqlite:///{copy}") == "0004"
     assert row_counts(f"sqlite:///{copy}") == dict.fromkeys(TABLES, 1)
 
 
@@ -194,9 +199,9 @@ def test_a_copy_never_replaces_an_earlier_one(tmp_path: Path, monkeypatch: pytes
     url = f"sqlite:///{tmp_path / 'eat.db'}"
     schema.upgrade(url)
     add_revision(monkeypatch, tmp_path, REBUILD)
-    (tmp_path / "eat.db.0003.bak").write_bytes(b"mine")
-    assert schema.upgrade(url).backup == tmp_path / "eat.db.0003.1.bak"
-    assert (tmp_path / "eat.db.0003.bak").read_bytes() == b"mine"
+    (tmp_path / "eat.db.0004.bak").write_bytes(b"mine")
+    assert schema.upgrade(url).backup == tmp_path / "eat.db.0004.1.bak"
+    assert (tmp_path / "eat.db.0004.bak").read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("body", [HALF, ORPHANS], ids=["half", "orphans"])
@@ -207,7 +212,7 @@ def test_an_upgrade_that_fails_changes_nothing(
     add_revision(monkeypatch, tmp_path, body)
     with pytest.raises(EatError):
         schema.upgrade(database_url)
-    assert schema.current(database_url) == "0003"
+    assert schema.current(database_url) == "0004"
     assert row_counts(database_url) == dict.fromkeys(TABLES, 1)
     assert query(database_url, "SELECT error_code FROM documents") == [(None,)]
 
@@ -219,7 +224,7 @@ def test_an_older_database_names_the_command_that_helps(
     for create in (False, True):
         with pytest.raises(SchemaError) as caught:
             open_store(database_url, create=create)
-        assert str(caught.value) == "the database is at 0003, this eat needs 0004; run: eat db upgrade"
+        assert str(caught.value) == "the database is at 0004, this eat needs 0005; run: eat db upgrade"
 
 
 def test_a_newer_database_asks_for_a_newer_program(database_url: str) -> None:
@@ -227,7 +232,7 @@ def test_a_newer_database_asks_for_a_newer_program(database_url: str) -> None:
     for action in (open_store, schema.upgrade, schema.check):
         with pytest.raises(SchemaError) as caught:
             action(database_url)
-        assert str(caught.value) == "the database is at 0777, this eat knows 0003; upgrade eat_worker"
+        assert str(caught.value) == "the database is at 0777, this eat knows 0004; upgrade eat_worker"
 
 
 def test_a_database_of_something_else_is_left_alone(empty_url: str) -> None:

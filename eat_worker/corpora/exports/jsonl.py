@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
-
 from eat_worker.corpora.exports import ExportFormat, Records, Written
-from eat_worker.corpora.writing import json_line
+from eat_worker.corpora.writing import Sink, json_line
 
 
-def _write(records: Records, file: BinaryIO, written: Written) -> None:
+def _write(records: Records, file: Sink, written: Written) -> None:
     for record in records:
         file.write(json_line(record))
         written.records += 1

@@ -322,7 +322,8 @@ def test_export_writes_what_was_found_in_the_order_of_the_corpus(finished: Setti
 
 
 def test_an_export_can_be_submitted_as_gold(finished: Settings, eat: Eat, tmp_path: Path) -> None:
-    assert eat("export", "demo", "-o", "found.jsonl").err.startswith("2 records of run demo are in found.jsonl\n")
+    told = "2 records of run demo are in found.jsonl; offsets: code points\n"
+    assert eat("export", "demo", "-o", "found.jsonl").err.startswith(told)
     with read_documents(tmp_path / "found.jsonl", lang=None, dataset=None) as read:
         documents = list(read)
     exported = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -357,8 +358,8 @@ def test_what_a_format_cannot_say_is_counted(
     monkeypatch.setattr("eat_worker.corpora.exports.jsonl.FORMAT", ExportFormat("tokens", to_folder=write))
     assert eat("export", "demo").err == "eat: jsonl needs a folder: --output DIR; see: eat export --help\n"
     assert eat("export", "demo", "-o", "found").err.splitlines()[:3] == [
-        "2 records of run demo are in found",
-        "2 entities were moved to the borders the format knows",
+        "2 records of run demo are in found; offsets: tokens",
+        "2 entities were moved to the borders of tokens",
         "2 left out: nested entities",
     ]
     assert sorted(file.name for file in (tmp_path / "found").iterdir()) == ["0.txt", "1.txt"]
