@@ -11,8 +11,8 @@ from rich.console import Console
 
 from eat_worker.cli.terminal import duration, fitting, number, table, visible
 from eat_worker.method.document import ALIGNED
-from eat_worker.metrics.summary import Figure
-from eat_worker.runs.reporting import SCORERS, SEED, Report, Row
+from eat_worker.metrics.summary import SCORERS, SEED, Figure
+from eat_worker.runs.reporting import Report, Row
 
 COLUMNS = {
     "run": "left",
@@ -44,9 +44,8 @@ def print_report(report: Report, console: Console) -> None:
     console.print(table({"run": "left", "lang": "left", "ledger": "left"}, _ledger(report.rows), terminal=terminal))
     published = published_cells(report.rows)
     if published:
-        title = "Published (other models and splits; the corpus and scorer are named)"
-        heads = {"corpus": "left", "lang": "left", "system": "left", "F1": "right", "BLEU": "right", "scorer": "left"}
-        console.print(table(heads, published, terminal=terminal, title=title))
+        title = "Published, beside our official F1: the same corpus, split and scorer; other models"
+        console.print(table(PUBLISHED, published, terminal=terminal, title=title))
 
 
 def _print_figures(cells: Sequence[Sequence[str]], console: Console) -> None:
@@ -92,17 +91,23 @@ def legend(report: Report) -> str:
     return "\n".join([explained, *bleu])
 
 
+PUBLISHED = {"corpus": "left", "lang": "left", "system": "left", "F1": "right", "BLEU": "right", "scorer": "left"}
+
+
 def published_cells(rows: Sequence[Row]) -> list[list[str]]:
     """The paper's figures for the corpora and languages of the rows, each once."""
-    cells = dict.fromkeys(cell for row in rows for cell in row.published)
+    cells = dict.fromkeys(cell for row in rows for cell in row.published.cells)
     return [
-        [cell.corpus, cell.lang, f"{cell.system} ({cell.table})", number(cell.f1, 2), number(cell.bleu, 2), cell.scorer]
+        [
+            *(f"{cell.corpus} {cell.split}", cell.lang, f"{cell.system} (Table {cell.table})"),
+            *(number(cell.f1, 2), number(cell.bleu, 2), cell.scorer),
+        ]
         for cell in cells
     ]
 
 
 def _cells(row: Row) -> list[str]:
-    strict = row.token_strict
+    strict = row.figures.token_strict
     entities = sum(row.outcomes.values())
     aligned = sum(row.outcomes.get(outcome, 0) for outcome in ALIGNED)
     return [
@@ -111,10 +116,10 @@ def _cells(row: Row) -> list[str]:
         row.lang,
         _documents(row),
         *(_percent(strict, name) for name in ("f1",)),
-        f"{_percent(strict, 'low')}–{_percent(strict, 'high')}" if strict and strict.low is not None else "–",
+        f"{_percent(strict, 'low')}–{_percent(strict, 'high')}" if strict else "–",
         *(_percent(strict, name) for name in ("precision", "recall")),
-        _percent(row.official, "f1"),
-        _percent(row.span, "f1"),
+        _percent(row.figures.official, "f1"),
+        _percent(row.figures.span, "f1"),
         number(row.bleu),
         number(row.entropy_loss, 3),
         f"{aligned}/{entities}" if entities else "–",

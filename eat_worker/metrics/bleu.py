@@ -1,6 +1,6 @@
 """BLEU with its signature, by sentence and from sums of sentence statistics. The only module that knows sacrebleu.
 
-Candidate = back-translation, reference = text (eq. 18), both as they are: sacrebleu tokenises.
+Candidate = back-translation, reference = text (eq. 18), both in NFC and else as they are: sacrebleu tokenises.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from functools import cache
 from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU, BLEUScore
@@ -50,8 +51,10 @@ def tokenizer_for(lang: str) -> str:
 def sentence_bleu(candidate: str, reference: str, lang: str, tokenizer: str | None = None) -> Bleu:
     """BLEU of one sentence, orders that the candidate is too short for left out (effective order). Eqs. 19-21.
 
-    `tokenizer` overrides the language's. Safe to call from several threads.
+    Both sides are compared in NFC: a corpus may spell its letters in pieces, and a model does not. `tokenizer`
+    overrides the language's. Safe to call from several threads.
     """
+    candidate, reference = normalize("NFC", candidate), normalize("NFC", reference)
     name = tokenizer or tokenizer_for(lang)
     with _MECAB:
         metric = _metric(name, effective_order=True)

@@ -267,7 +267,11 @@ def test_sums_hold_what_a_report_is_made_of(scene: Any) -> None:
     assert sums.strict_rows == ((1, 0, 0, 1), (2, 1, 0, 1))
     assert sums.official_rows == ((3, 2, 0, 0),)
     assert sums.span_rows == ((3, 1, 1, 1),)
-    assert sums.tag_sums == {"span/LOC": (2, 0, 0), "strict/PER": (2, 0, 3)}
+    assert sums.tag_rows == {
+        "span/LOC": ((2, 0, 0, 0), (1, 2, 0, 0)),
+        "strict/PER": ((1, 0, 0, 1), (2, 1, 0, 1)),
+    }
+    assert (sums.lenient_rows, sums.partial_rows) == ((), ())  # scored before there was such a count
     assert sums.bleu_mean == pytest.approx(80 / 3)
     assert (sums.bleu_documents, sums.bleu_signature) == (3, "tok:ko")
     assert sums.bleu_stats == (3, 3, 0, 0, 6, 6, 3, 0, 9, 12)
@@ -281,7 +285,20 @@ def test_sums_are_undefined_where_no_document_has_them(scene: Any) -> None:
     scene.run()
     scored(scene, 1, Scores())
     (sums,) = scene.store.reading.score_sums()
-    assert (sums.documents, sums.strict_rows, sums.tag_sums) == (1, (), {})
+    assert (sums.documents, sums.strict_rows, sums.tag_rows) == (1, (), {})
+
+
+def test_lenient_and_partial_rows_are_made_of_the_counts_by_tag(scene: Any) -> None:
+    scene.run(documents=3)
+    per_tag = {"span/PER": (0, 1, 1), "lenient/PER": (1, 0, 0), "span/LOC": (1, 0, 0), "lenient/LOC": (1, 0, 0)}
+    scored(scene, 1, Scores(span=(1, 1, 1), per_tag=per_tag))
+    scored(scene, 2, Scores(span=(0, 0, 0)))
+    scored(scene, 3, Scores())
+    (sums,) = scene.store.reading.score_sums()
+    assert sums.lenient_rows == ((1, 0, 0, 0), (1, 2, 0, 0))
+    assert sums.partial_rows == ((1, 0, 0, 0), (1, 3, 1, 1))
+    assert sums.tag_rows["partial/PER"] == ((1, 0, 0, 0), (1, 1, 1, 1))
+    assert sums.tag_rows["lenient/LOC"] == ((1, 0, 0, 0), (1, 1, 0, 0))
     assert (sums.bleu_mean, sums.bleu_stats, sums.bleu_signature, sums.entropy_loss_mean) == (None, None, None, None)
 
 

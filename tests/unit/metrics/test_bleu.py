@@ -2,6 +2,7 @@
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from unicodedata import normalize
 
 import pytest
 from sacrebleu.metrics.bleu import BLEU
@@ -98,3 +99,11 @@ def test_lines_are_not_kept_after_scoring():
 
     sentence_bleu("eins zwei", "eins drei", "de")
     assert Tokenizer13a.__call__.cache_info().currsize == 0
+
+
+@pytest.mark.parametrize(("lang", "text"), [("ko", "서울에서 그는 오래 살았다"), ("fr", "le café à Orléans fut fermé")])
+def test_letters_in_pieces_are_the_letters_that_they_spell(lang, text):
+    whole, pieces = normalize("NFC", text), normalize("NFD", text)
+    assert whole != pieces
+    assert sentence_bleu(whole, pieces, lang) == sentence_bleu(pieces, whole, lang) == sentence_bleu(whole, whole, lang)
+    assert sentence_bleu(whole, pieces, lang).score == pytest.approx(100.0)
