@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
-from eat_worker.cli.terminal import duration, fitting, number, table, visible
+from eat_worker.cli.terminal import duration, fitting, number, placed, table, visible
 from eat_worker.method.document import ALIGNED
-from eat_worker.metrics.summary import SCORERS, SEED, Figure
+from eat_worker.metrics.summary import SCORERS, SEED, FalseAlarms, Figure, Figures
 from eat_worker.runs.reporting import Report, Row
 
 COLUMNS = {
@@ -32,6 +32,12 @@ COLUMNS = {
 }
 # What a narrow terminal can do without, the first to go first.
 SPARE = ("R", "P", "span", "official", "s/doc", "dataset")
+TYPES = {
+    **dict.fromkeys(("run", "dataset", "lang", "type"), "left"),
+    **dict.fromkeys(("gold", "found", "F1"), "right"),
+    "95 %": "left",
+    **dict.fromkeys(("official", "span", "lenient", "partial"), "right"),
+}
 # A spreadsheet takes a cell that begins so for a formula (CWE-1236).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\x00")
 
@@ -41,6 +47,9 @@ def print_report(report: Report, console: Console) -> None:
     terminal = console.is_terminal
     _print_figures([_cells(row) for row in report.rows], console)
     console.print(legend(report))
+    console.print(table(TYPES, [cell for row in report.rows for cell in _types(row)], terminal=terminal))
+    for line in false_alarm_lines(report):
+        console.print(line)
     console.print(table({"run": "left", "lang": "left", "ledger": "left"}, _ledger(report.rows), terminal=terminal))
     published = published_cells(report.rows)
     if published:
@@ -116,7 +125,7 @@ def _cells(row: Row) -> list[str]:
         row.lang,
         _documents(row),
         *(_percent(strict, name) for name in ("f1",)),
-        f"{_percent(strict, 'low')}–{_percent(strict, 'high')}" if strict else "–",
+        _interval(strict),
         *(_percent(strict, name) for name in ("precision", "recall")),
         _percent(row.figures.official, "f1"),
         _percent(row.figures.span, "f1"),
@@ -125,6 +134,44 @@ def _cells(row: Row) -> list[str]:
         f"{aligned}/{entities}" if entities else "–",
         duration(row.seconds_per_sentence),
     ]
+
+
+def _types(row: Row) -> list[list[str]]:
+    return types_of(row.figures, (row.run, row.dataset or "–", row.lang))
+
+
+def types_of(figures: Figures, head: Sequence[str]) -> list[list[str]]:
+    """One line per tag: `head`, gold entities and found ones, then F1 by every scorer, as the columns of TYPES."""
+    span = figures.per_tag["span"]
+    return [
+        [
+            *(*head, tag, str(span[tag].support), str(span[tag].found), _percent(strict, "f1"), _interval(strict)),
+            *(_percent(figures.per_tag[name].get(tag), "f1") for name in list(SCORERS)[1:]),
+        ]
+        for tag, strict in figures.per_tag["token_strict"].items()
+        if tag in span
+    ]
+
+
+def _interval(figure: Figure | None) -> str:
+    return f"{_percent(figure, 'low')}–{_percent(figure, 'high')}" if figure else "–"
+
+
+def false_alarm_lines(report: Report) -> list[str]:
+    """What was found in sentences without gold entities, one line per row that has such sentences."""
+    return [
+        f"{placed(row.run, terminal=False)}, {row.lang}: {false_alarm_line(row.figures.false_alarms)}"
+        for row in report.rows
+        if row.figures.false_alarms
+    ]
+
+
+def false_alarm_line(alarms: FalseAlarms) -> str:
+    """How many of the sentences without gold entities were given some."""
+    return (
+        f"{alarms.documents} sentences without gold entities, "
+        f"{alarms.alarmed} of them with false alarms ({alarms.entities} entities)"
+    )
 
 
 def _documents(row: Row) -> str:
