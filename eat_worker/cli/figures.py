@@ -124,11 +124,11 @@ def _cells(row: Row) -> list[str]:
         row.dataset or "–",
         row.lang,
         _documents(row),
-        *(_percent(strict, name) for name in ("f1",)),
-        _interval(strict),
-        *(_percent(strict, name) for name in ("precision", "recall")),
-        _percent(row.figures.official, "f1"),
-        _percent(row.figures.span, "f1"),
+        *(percentage(strict, name) for name in ("f1",)),
+        interval(strict),
+        *(percentage(strict, name) for name in ("precision", "recall")),
+        percentage(row.figures.official, "f1"),
+        percentage(row.figures.span, "f1"),
         number(row.bleu),
         number(row.entropy_loss, 3),
         f"{aligned}/{entities}" if entities else "–",
@@ -145,16 +145,17 @@ def types_of(figures: Figures, head: Sequence[str]) -> list[list[str]]:
     span = figures.per_tag["span"]
     return [
         [
-            *(*head, tag, str(span[tag].support), str(span[tag].found), _percent(strict, "f1"), _interval(strict)),
-            *(_percent(figures.per_tag[name].get(tag), "f1") for name in list(SCORERS)[1:]),
+            *(*head, tag, str(span[tag].support), str(span[tag].found), percentage(strict, "f1"), interval(strict)),
+            *(percentage(figures.per_tag[name].get(tag), "f1") for name in list(SCORERS)[1:]),
         ]
         for tag, strict in figures.per_tag["token_strict"].items()
         if tag in span
     ]
 
 
-def _interval(figure: Figure | None) -> str:
-    return f"{_percent(figure, 'low')}–{_percent(figure, 'high')}" if figure else "–"
+def interval(figure: Figure | None) -> str:
+    """The 95 % interval of a figure's F1, a dash without a figure."""
+    return f"{percentage(figure, 'low')}–{percentage(figure, 'high')}" if figure else "–"
 
 
 def false_alarm_lines(report: Report) -> list[str]:
@@ -191,7 +192,8 @@ def _by_size(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(((str(name), count) for name, count in counts.items()), key=lambda pair: (-pair[1], pair[0]))
 
 
-def _percent(figure: Figure | None, name: str) -> str:
+def percentage(figure: Figure | None, name: str) -> str:
+    """One ratio of a figure in percent, a dash without a figure."""
     value = getattr(figure, name) if figure else None
     return number(None if value is None else 100 * value)
 

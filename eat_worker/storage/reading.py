@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, func, select
 from eat_worker.errors import NotFound
 from eat_worker.method.document import Alignment, Document, Stage
 from eat_worker.storage.engine import Database, Transaction
+from eat_worker.storage.pairs import paired_runs
 from eat_worker.storage.rows import (
     ALIGNMENT,
     DOCUMENT,
@@ -38,7 +39,17 @@ from eat_worker.storage.statements import (
 )
 from eat_worker.storage.sums import score_sums
 from eat_worker.storage.tables import attempts, documents, entities, rounds, runs, scores
-from eat_worker.storage.values import STATUSES, Annotated, Attempt, Dossier, Run, RunStatus, ScoreSums, WorkerRecord
+from eat_worker.storage.values import (
+    STATUSES,
+    Annotated,
+    Attempt,
+    Dossier,
+    PairedRuns,
+    Run,
+    RunStatus,
+    ScoreSums,
+    WorkerRecord,
+)
 from eat_worker.storage.workers import recent_workers
 
 NAMESAKES = 10  # documents of one external id that are told apart by name
@@ -178,6 +189,11 @@ class Reading:
         with self._database.read() as transaction:
             run_id = None if run is None else find_run(transaction, run).id
             return score_sums(transaction, run_id, dataset, lang)
+
+    def paired_runs(self, first: int, second: int, most: int) -> PairedRuns:
+        """Two runs, by number, on the documents that both have scored with gold; at most `most` flipped sentences."""
+        with self._database.read() as transaction:
+            return paired_runs(transaction, first, second, most)
 
     def iter_texts(self, run_id: int, dataset: str, lang: str) -> Iterator[tuple[str, str]]:
         """(text, back-translation) of every document that is done and has both, in the order they came."""

@@ -5,7 +5,6 @@ Knows which sums a corpus figure is made of; what F1, BLEU or L_e are is known t
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,8 +12,7 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select
 
-from eat_worker.metrics.f1 import Counts, micro, partial_counts
-from eat_worker.metrics.intervals import Row
+from eat_worker.metrics.tally import Tally
 from eat_worker.storage.engine import Transaction
 from eat_worker.storage.rows import per_tag_of
 from eat_worker.storage.statements import RUN_BY_ID, run_from
@@ -46,8 +44,7 @@ class _Found:
     counts: dict[str, list[tuple[int, int, int, int]]] = field(
         default_factory=lambda: {scorer: [] for scorer in SCORERS}
     )
-    # Documents by their counts, under "<scorer>/<tag>", and under "lenient" and "partial" for all tags together.
-    tags: dict[str, Counter[Counts]] = field(default_factory=dict)
+    tags: Tally = field(default_factory=Tally)
     outcomes: dict[str, int] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)
 
@@ -63,7 +60,7 @@ def score_sums(transaction: Transaction, run_id: int | None, dataset: str | None
         for *group, tp, fp, fn, number in rows[scorer]:
             groups[tuple(group)].counts[scorer].append((number, tp, fp, fn))
     for *group, per_tag_json, number in rows["tags"]:
-        _add_tags(groups[tuple(group)].tags, per_tag_of(per_tag_json), number)
+        groups[tuple(group)].tags.add(per_tag_of(per_tag_json), number)
     for *group, outcome, number in rows["outcomes"]:
         groups[tuple(group)].outcomes[outcome] = number
     for *group, status, number in rows["statuses"]:
@@ -103,39 +100,14 @@ def _queries(*given: str) -> dict[str, Select[Any]]:
     }
 
 
-def _add_tags(tags: dict[str, Counter[Counts]], per_tag: Mapping[str, Counts], number: int) -> None:
-    lenient = {key: counts for key, counts in per_tag.items() if key.startswith("lenient/")}
-    partial = {
-        key.replace("lenient", "partial"): partial_counts(per_tag[key.replace("lenient", "span")], counts)
-        for key, counts in lenient.items()
-    }
-    together = {"lenient": micro(lenient), "partial": micro(partial)} if lenient else {}
-    for key, counts in {**per_tag, **partial, **together}.items():
-        tags.setdefault(key, Counter())[counts] += number
-
-
-def _entities(found: _Found, scorer: str) -> int:
-    """Entities of gold and found ones together, by this scorer."""
-    counted = [by for key, by in found.tags.items() if key.startswith(f"{scorer}/")]
-    return sum(number * (2 * tp + fp + fn) for by in counted for (tp, fp, fn), number in by.items())
-
-
-def _rows(found: _Found, key: str) -> tuple[Row, ...]:
-    """The documents with gold by their counts under `key`; those without a count of it have zeros."""
-    of_scorer = found.counts.get(key.partition("/")[0], found.counts["span"])
-    counted = found.tags.get(key, Counter())
-    rest = sum(row[0] for row in of_scorer) - counted.total()
-    rows = [(number, *counts) for counts, number in sorted(counted.items())]
-    return ((rest, 0, 0, 0), *rows) if rest > 0 else tuple(rows)
-
-
 def _sums_of(run: Run, group: Group, found: _Found) -> ScoreSums:
     totals = found.totals
     signatures = {totals[name] for name in ("signature", "other_signature") if totals[name] is not None}
     stats = [totals[name] for name in BLEU_STATS]
-    # Scored before lenient was counted: what is there of it is a part.
-    old = _entities(found, "span") != _entities(found, "lenient")
-    keys = [key for key in sorted(found.tags) if "/" in key and not (old and key.startswith(("lenient", "partial")))]
+    with_gold = {scorer: sum(row[0] for row in rows) for scorer, rows in found.counts.items()}
+    # Of documents that were scored before lenient was counted, there is a part of it at most.
+    old = found.tags.entities("span") != found.tags.entities("lenient")
+    whole = [key for key in found.tags.tag_keys() if not (old and key.startswith(("lenient/", "partial/")))]
     return ScoreSums(
         run=run,
         dataset=group[1],
@@ -144,9 +116,9 @@ def _sums_of(run: Run, group: Group, found: _Found) -> ScoreSums:
         strict_rows=tuple(found.counts["strict"]),
         official_rows=tuple(found.counts["official"]),
         span_rows=tuple(found.counts["span"]),
-        lenient_rows=() if old else _rows(found, "lenient"),
-        partial_rows=() if old else _rows(found, "partial"),
-        tag_rows={key: _rows(found, key) for key in keys},
+        lenient_rows=() if old else found.tags.rows("lenient", with_gold["span"]),
+        partial_rows=() if old else found.tags.rows("partial", with_gold["span"]),
+        tag_rows={key: found.tags.rows(key, with_gold.get(key.partition("/")[0], with_gold["span"])) for key in whole},
         bleu_mean=totals["bleu"] / totals["bleu_documents"] if totals["bleu_documents"] else None,
         bleu_documents=totals["bleu_documents"],
         bleu_stats=None if stats[0] is None else tuple(int(value) for value in stats),
