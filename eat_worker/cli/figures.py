@@ -1,10 +1,10 @@
-"""A report in the forms people read: a table on a terminal, Markdown, CSV. Knows figures; computes none."""
+"""A report in the forms people read: a table on a terminal, Markdown, LaTeX, CSV. Knows figures; computes none."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -45,7 +45,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\x00")
 def print_report(report: Report, console: Console) -> None:
     """The table, what its figures are, what became of the entities, and the paper's figures on the same corpora."""
     terminal = console.is_terminal
-    _print_figures([_cells(row) for row in report.rows], console)
+    _print_figures([cells(row) for row in report.rows], console)
     console.print(legend(report))
     console.print(table(TYPES, [cell for row in report.rows for cell in _types(row)], terminal=terminal))
     for line in false_alarm_lines(report):
@@ -70,8 +70,38 @@ def _print_figures(cells: Sequence[Sequence[str]], console: Console) -> None:
 def markdown(report: Report) -> str:
     """The table in Markdown, with what its figures are below it."""
     lines = [_md_row(COLUMNS), _md_row("---:" if side == "right" else ":---" for side in COLUMNS.values())]
-    lines += [_md_row(_cells(row)) for row in report.rows]
+    lines += [_md_row(cells(row)) for row in report.rows]
     return "\n".join([*lines, "", legend(report), ""])
+
+
+_LATEX = {
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+
+
+def latex(report: Report) -> str:
+    """The table in LaTeX, for the package booktabs, with what its figures are as comments above it."""
+    lines = [f"% {line}" for line in visible_lines(legend(report))]
+    lines += [r"\begin{tabular}{" + "".join("r" if side == "right" else "l" for side in COLUMNS.values()) + "}"]
+    lines += [r"\toprule", _latex_row(COLUMNS), r"\midrule"]
+    lines += [_latex_row(cells(row)) for row in report.rows]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def visible_lines(text: str) -> list[str]:
+    """The lines of a text, each without anything that a terminal or a typesetter would obey."""
+    return [visible(line) for line in text.split("\n")]
+
+
+def _latex_row(row: Iterable[str]) -> str:
+    escaped = ("".join(_LATEX.get(sign, sign) for sign in visible(cell)) for cell in row)
+    return " & ".join(escaped) + r" \\"
 
 
 def csv_text(report: Report) -> str:
@@ -115,7 +145,8 @@ def published_cells(rows: Sequence[Row]) -> list[list[str]]:
     ]
 
 
-def _cells(row: Row) -> list[str]:
+def cells(row: Row) -> list[str]:
+    """The row as the columns of COLUMNS."""
     strict = row.figures.token_strict
     entities = sum(row.outcomes.values())
     aligned = sum(row.outcomes.get(outcome, 0) for outcome in ALIGNED)
@@ -182,13 +213,14 @@ def _documents(row: Row) -> str:
 
 def _ledger(rows: Sequence[Row]) -> list[list[str]]:
     return [
-        [row.run, row.lang, ", ".join(f"{count} {name}" for name, count in _by_size(row.outcomes))]
+        [row.run, row.lang, ", ".join(f"{count} {name}" for name, count in by_size(row.outcomes))]
         for row in rows
         if row.outcomes
     ]
 
 
-def _by_size(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+def by_size(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The counts with their names, the largest first."""
     return sorted(((str(name), count) for name, count in counts.items()), key=lambda pair: (-pair[1], pair[0]))
 
 
@@ -214,3 +246,7 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _safe(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+FORMS = {"csv": csv_text, "md": markdown, "latex": latex}
+"""The report as text, by the option that asks for it."""
