@@ -17,6 +17,7 @@ from eat_worker.runs.reporting import ALL, Row
 
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 _SCORER_COLOURS = [BLUE, VERMILION, GREEN, ORANGE, PURPLE]
+_SHAPES = ["circle", "square", "triangle-up", "diamond", "cross"]
 _FOUND = [BLUE, SKY, "#A6D8F5", "#D6ECFA"]  # shades of one blue: entities that have their words
 _LOST = [VERMILION, ORANGE, "#F0C978", "#8C510A", "#BF812D", PURPLE, "#999999", "#666666", "#333333"]
 _WIDTH, _STEP = 520, 26
@@ -77,10 +78,10 @@ def _f1(parts: Sequence[tuple[str, Row]]) -> Any:
     if not values:
         return None
     base = alt.Chart(_data(values)).encode(y=_part(alt), yOffset=alt.YOffset("scorer:N", sort=list(SCORERS)))
-    colour = alt.Color("scorer:N", scale=alt.Scale(domain=list(SCORERS), range=_SCORER_COLOURS), title=None)
+    colour, shape = _told_apart(alt, "scorer", list(SCORERS), _SCORER_COLOURS)
     x = alt.X("F1:Q", scale=alt.Scale(domain=[0, 100]), title="F1, percent")
     lines = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title="F1, percent"), x2="high:Q", color=colour)
-    points = base.mark_point(filled=True, size=55).encode(x=x, color=colour, shape=alt.Shape("scorer:N", title=None))
+    points = base.mark_point(filled=True, opacity=1, size=55).encode(x=x, color=colour, shape=shape)
     return (lines + points).properties(width=_WIDTH, height={"step": 13})
 
 
@@ -95,11 +96,11 @@ def _types(parts: Sequence[tuple[str, Row]]) -> Any:
     if not values:
         return None
     base = alt.Chart(_data(values)).encode(y=_part(alt), yOffset="type:N")
-    colour = alt.Color("type:N", scale=alt.Scale(range=[BLUE, VERMILION, GREEN]), title=None)
+    colour, shape = _told_apart(alt, "type", sorted({str(one["type"]) for one in values}), _SCORER_COLOURS)
     lines = base.mark_rule(strokeWidth=2).encode(
         x=alt.X("low:Q", scale=alt.Scale(domain=[0, 100]), title="F1, percent"), x2="high:Q", color=colour
     )
-    points = base.mark_point(filled=True, size=55).encode(x="F1:Q", color=colour, shape=alt.Shape("type:N", title=None))
+    points = base.mark_point(filled=True, opacity=1, size=55).encode(x="F1:Q", color=colour, shape=shape)
     return (lines + points).properties(width=_WIDTH, height={"step": 15})
 
 
@@ -127,26 +128,26 @@ def _translation(parts: Sequence[tuple[str, Row]]) -> Any:
     import altair as alt
 
     highest = max((row.bleu or 0.0 for _, row in parts), default=0.0)
-    bleu = "BLEU, divided by the highest" if highest else "BLEU"
+    bleu, strict = "BLEU, divided by the highest", "F1 (token-strict)"
     values = [
         {"part": name, "measure": measure, "value": value}
         for name, row in parts
         for measure, value in (
             (bleu, None if row.bleu is None else row.bleu / (highest or 1.0)),
-            ("F1 (token-strict)", row.figures.token_strict.f1 if row.figures.token_strict else None),
+            (strict, row.figures.token_strict.f1 if row.figures.token_strict else None),
             ("L_e", row.entropy_loss),
         )
         if value is not None
     ]
     if len({one["measure"] for one in values}) < 2:
         return None
-    colour = alt.Color("measure:N", scale=alt.Scale(range=[SKY, BLUE, VERMILION]), title=None)
+    colour, shape = _told_apart(alt, "measure", [bleu, strict, "L_e"], [ORANGE, BLUE, VERMILION])
     base = alt.Chart(_data(values)).encode(
         x=alt.X("part:N", sort=None, title=None, axis=alt.Axis(labelAngle=0 if len(parts) < 9 else -40)),
         y=alt.Y("value:Q", title="share"),
         color=colour,
     )
-    points = base.mark_point(filled=True, size=70).encode(shape=alt.Shape("measure:N", title=None))
+    points = base.mark_point(filled=True, opacity=1, size=70).encode(shape=shape)
     return (base.mark_line(strokeWidth=1.5) + points).properties(width=max(_WIDTH, 40 * len(parts)), height=230)
 
 
@@ -160,6 +161,13 @@ def _time(parts: Sequence[tuple[str, Row]]) -> Any:
     return chart.encode(y=_part(alt), x=alt.X("seconds:Q", title="seconds")).properties(
         width=_WIDTH, height={"step": _STEP}
     )
+
+
+def _told_apart(alt: Any, field: str, names: Sequence[str], colours: Sequence[str]) -> tuple[Any, Any]:
+    """Colour and shape of the same field: one legend for both."""
+    colour = alt.Scale(domain=names, range=list(colours[: len(names)]))
+    shape = alt.Scale(domain=names, range=_SHAPES[: len(names)])
+    return alt.Color(f"{field}:N", scale=colour, title=None), alt.Shape(f"{field}:N", scale=shape, title=None)
 
 
 def _part(alt: Any) -> Any:
