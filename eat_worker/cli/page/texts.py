@@ -23,8 +23,15 @@ class Piece:
 
 def shown(text: str) -> str:
     """The text with control and bidi characters as escapes, line breaks kept, and its end cut off where it is long."""
-    cut = f" … ({len(text) - LONGEST:,} more characters)" if len(text) > LONGEST else ""
-    return "\n".join(visible(line) for line in text[:LONGEST].split("\n")) + cut
+    return _lines(text[:LONGEST]) + _end(text)
+
+
+def _lines(text: str) -> str:
+    return "\n".join(visible(line) for line in text.split("\n"))
+
+
+def _end(text: str) -> str:
+    return f" … ({len(text) - LONGEST:,} more characters)" if len(text) > LONGEST else ""
 
 
 def pieces(
@@ -36,10 +43,10 @@ def pieces(
     for start, end, tag in sorted(entities):
         if start < place or end > LONGEST:  # overlapping, or behind what is shown
             continue
-        cut.append(Piece(shown(text[place:start])))
-        cut.append(Piece(shown(text[start:end]), tag, "right" if (start, end, tag) in others else verdict))
+        cut.append(Piece(_lines(text[place:start])))
+        cut.append(Piece(_lines(text[start:end]), tag, "right" if (start, end, tag) in others else verdict))
         place = end
-    cut.append(Piece(shown(text[place:] if len(text) <= LONGEST else text[place : LONGEST + place])))
+    cut.append(Piece(_lines(text[place:LONGEST]) + _end(text)))
     return [piece for piece in cut if piece.words]
 
 
