@@ -1,4 +1,4 @@
-"""One simulated worker process: the product's own parts, put together as `jobs.worker` and `jobs.broker.consumer` do it.
+"""One simulated worker process: the product's own parts, put together as the product does it.
 
 Claims, rounds, commits, heartbeat, dispatcher, pool, watchdog and spool are the product's; its threads are tasks here,
 its process can be killed, frozen, drained and started again.

@@ -84,13 +84,15 @@ def test_a_database_that_was_named_must_be_there(eat: Eat) -> None:
 def test_watching_ends_with_the_run(finished: Settings, eat: Eat, monkeypatch: pytest.MonkeyPatch) -> None:
     from eat_worker.storage.store import open_store
 
-    def cancel(_: float) -> None:
+    def cancel(_seconds: float, _until: float) -> bool:
         with open_store(finished.database) as store:
             claim = store.queue.claim_next(["chat.f"], "w2", 60)
             assert claim is not None
             store.queue.fail(claim, "engine", "no", retryable=False, max_faults=1, not_before_seconds=0)
+        return True
 
-    monkeypatch.setattr("time.sleep", cancel)
+    # Not time.sleep: threads of other tests may call that too.
+    monkeypatch.setattr("eat_worker.cli.status._slept", cancel)
     assert eat("status", "--watch").out == "demo: 3/4 documents, 1 failed\ndemo: 4/4 documents, 2 failed\n"
     lines = eat("status", "--watch", "--json").out.splitlines()
     assert [json.loads(line)["runs"][0]["documents"]["failed"] for line in lines] == [2]
