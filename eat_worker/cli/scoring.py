@@ -9,13 +9,13 @@ import click
 
 from eat_worker.cli.call import Call
 from eat_worker.cli.call import command as eat_command
-from eat_worker.cli.options import CorpusOptions, corpus_options, variable
+from eat_worker.cli.options import CorpusOptions, corpus_options
 from eat_worker.cli.outcome import PARTLY
 
 
 @eat_command("eval", short_help="Score a file of any system against a gold file.")
-@click.argument("gold", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.argument("predictions", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("gold", type=click.Path(path_type=Path))
+@click.argument("predictions", type=click.Path(path_type=Path))
 @corpus_options
 def eval_command(call: Call, gold: Path, predictions: Path, **corpus: Unpack[CorpusOptions]) -> None:
     """Score the entities of PREDICTIONS against those of GOLD, by every scorer and type, with 95 % intervals.
@@ -42,7 +42,9 @@ def eval_command(call: Call, gold: Path, predictions: Path, **corpus: Unpack[Cor
 @eat_command("compare", short_help="Compare two runs on the same documents.")
 @click.argument("first")
 @click.argument("second")
-@variable("--flipped", type=click.IntRange(min=0), default=20, metavar="N", help="Show at most N flipped sentences.")
+@click.option(
+    "--flipped", type=click.IntRange(min=0), default=20, show_default=True, metavar="N", help="Flipped sentences shown."
+)
 def compare_command(call: Call, first: str, second: str, *, flipped: int) -> None:
     """Compare the runs FIRST and SECOND on the documents that both have scored, FIRST minus SECOND.
 

@@ -16,7 +16,8 @@ from eat_worker.metrics.summary import SCORERS, SEED, percent
 from eat_worker.metrics.tally import with_partial
 from eat_worker.runs.opening import open_existing
 from eat_worker.settings import Settings
-from eat_worker.storage.values import PairedCounts, PairedRuns, Run
+from eat_worker.storage.pairs import PairedCounts, PairedRuns
+from eat_worker.storage.values import Run
 
 ALL = "all"
 _ZERO = (0, 0, 0)

@@ -5,6 +5,8 @@ Knows how documents of two runs find each other; what a difference means is know
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, literal, or_, select
@@ -12,7 +14,48 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, liter
 from eat_worker.storage.engine import Transaction
 from eat_worker.storage.rows import per_tag_of
 from eat_worker.storage.tables import documents, scores
-from eat_worker.storage.values import Flip, PairedCounts, PairedRuns
+
+
+@dataclass(frozen=True, slots=True)
+class PairedCounts:
+    """Documents of two runs with equal counts: `first` and `second` as `Scores.per_tag`."""
+
+    dataset: str
+    lang: str
+    first: Mapping[str, tuple[int, int, int]]
+    second: Mapping[str, tuple[int, int, int]]
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """A sentence that one of two runs has wholly right: its number in each, and the wrong and missed spans there."""
+
+    first: int
+    second: int
+    id: str | None
+    dataset: str
+    lang: str
+    text: str
+    wrong_in_first: int
+    wrong_in_second: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairedRuns:
+    """Two runs on the same documents; `only_first` and `only_second` count those that one of them has scored.
+
+    `flips` counts the sentences that only the first, and only the second run has wholly right; `flipped` are those
+    that differ most.
+    """
+
+    counts: tuple[PairedCounts, ...]
+    documents: int
+    only_first: int
+    only_second: int
+    flips: tuple[int, int]
+    flipped: tuple[Flip, ...]
+
 
 _A, _B = documents.alias("a"), documents.alias("b")
 _SCORES_A, _SCORES_B = scores.alias("scores_a"), scores.alias("scores_b")

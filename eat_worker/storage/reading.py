@@ -14,7 +14,7 @@ from eat_worker.errors import NotFound
 from eat_worker.method.document import Alignment, Document, Stage
 from eat_worker.storage import findings
 from eat_worker.storage.engine import Database, Transaction
-from eat_worker.storage.pairs import paired_runs
+from eat_worker.storage.pairs import PairedRuns, paired_runs
 from eat_worker.storage.rows import (
     ALIGNMENT,
     DOCUMENT,
@@ -45,7 +45,6 @@ from eat_worker.storage.values import (
     Annotated,
     Attempt,
     Dossier,
-    PairedRuns,
     Run,
     RunStatus,
     ScoreSums,

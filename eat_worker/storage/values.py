@@ -240,47 +240,6 @@ class ScoreSums:
 
 
 @dataclass(frozen=True, slots=True)
-class PairedCounts:
-    """Documents of two runs with equal counts: `first` and `second` as `Scores.per_tag`."""
-
-    dataset: str
-    lang: str
-    first: Mapping[str, tuple[int, int, int]]
-    second: Mapping[str, tuple[int, int, int]]
-    documents: int
-
-
-@dataclass(frozen=True, slots=True)
-class Flip:
-    """A sentence that one of two runs has wholly right: its number in each, and the wrong and missed spans there."""
-
-    first: int
-    second: int
-    id: str | None
-    dataset: str
-    lang: str
-    text: str
-    wrong_in_first: int
-    wrong_in_second: int
-
-
-@dataclass(frozen=True, slots=True)
-class PairedRuns:
-    """Two runs on the same documents; `only_first` and `only_second` count those that one of them has scored.
-
-    `flips` counts the sentences that only the first, and only the second run has wholly right; `flipped` are those
-    that differ most.
-    """
-
-    counts: tuple[PairedCounts, ...]
-    documents: int
-    only_first: int
-    only_second: int
-    flips: tuple[int, int]
-    flipped: tuple[Flip, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Attempt:
     """One lease of one stage, for the audit trail."""
 
