@@ -13,6 +13,8 @@ from threading import Lock
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
+from eat_worker.metrics.f1 import CHARACTER_LANGUAGES
+
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU, BLEUScore
 
@@ -43,8 +45,11 @@ class Bleu:
 
 
 def tokenizer_for(lang: str) -> str:
-    """sacrebleu's tokenizer for a language: zh, ja-mecab, ko-mecab (char where MeCab is absent), otherwise 13a."""
-    name, modules = _TOKENIZERS.get(lang, ("13a", ()))
+    """sacrebleu's tokenizer for a language: zh, ja-mecab, ko-mecab (char where MeCab is absent), otherwise 13a.
+
+    char for the others that are written without blanks: to 13a a sentence of theirs is one token, without any n-gram.
+    """
+    name, modules = _TOKENIZERS.get(lang, ("char" if lang in CHARACTER_LANGUAGES else "13a", ()))
     return name if all(find_spec(module) is not None for module in modules) else "char"
 
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Literal
 
 from eat_worker.method.document import TAGS
+from eat_worker.method.languages import LANGUAGES
 
 Counts = tuple[int, int, int]
 """True positives, false positives, false negatives."""
@@ -20,7 +21,7 @@ Counts = tuple[int, int, int]
 Entity = tuple[int, int, str]
 """[start, end) and tag; the offsets count code points of a text, or tokens where the function says so."""
 
-CHARACTER_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "km", "my"})
+CHARACTER_LANGUAGES = frozenset(code for code, one in LANGUAGES.items() if not one.spaced)
 """Languages written without spaces between words: a token is one character."""
 
 _Label = tuple[str, bool]  # tag of a unit; whether the entity covers the unit from end to end

@@ -107,3 +107,19 @@ def test_letters_in_pieces_are_the_letters_that_they_spell(lang, text):
     assert whole != pieces
     assert sentence_bleu(whole, pieces, lang) == sentence_bleu(pieces, whole, lang) == sentence_bleu(whole, whole, lang)
     assert sentence_bleu(whole, pieces, lang).score == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize(
+    ("lang", "text"),
+    [
+        ("th", "กรุงเทพเป็นเมืองหลวง"),
+        ("km", "ភ្នំពេញជារាជធានី"),
+        ("lo", "ວຽງຈັນເປັນນະຄອນຫຼວງ"),
+        ("my", "ရန်ကုန်မြို့ကြီး"),
+        ("bo", "ལྷ་ས་ནི་རྒྱལ་ས་ཡིན།"),
+    ],
+)
+def test_a_sentence_without_blanks_is_compared_by_characters(lang, text):
+    assert tokenizer_for(lang) == "char"
+    assert sentence_bleu(text, text, lang).score == pytest.approx(100.0)
+    assert 50 < sentence_bleu(text[:-2], text, lang).score < 100

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eat_worker.metrics.f1 import (
+    CHARACTER_LANGUAGES,
     bio_spans,
     counts_by_scorer,
     lenient_counts,
@@ -371,3 +372,8 @@ def test_a_sentence_without_gold_is_not_counted_by_the_released_scorer():
     counts = counts_by_scorer("ab cd", "de", [], [(0, 2, "PER")])
     assert list(counts) == ["strict", "span", "lenient"]
     assert counts["lenient"] == {"PER": (0, 1, 0)}
+
+
+def test_tokens_of_every_language_without_blanks_are_characters():
+    assert {"bo", "ja", "km", "lo", "my", "th", "zh"} == CHARACTER_LANGUAGES
+    assert tokens_of("ལྷ་ས", "bo") == [(0, 1), (1, 2), (2, 3), (3, 4)]
