@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "worker": ("working", "Work on the queue until stopped."),
     "status": ("status", "Show how far the runs are."),
     "report": ("report", "Show F1, BLEU and entropy of scored documents."),
+    "compare": ("scoring", "Compare two runs on the same documents."),
+    "eval": ("scoring", "Score a file of any system against a gold file."),
     "show": ("show", "Show everything stored about one document."),
     "export": ("export", "Write the annotations of a run for another tool."),
     "import-review": ("import_review", "Bring corrected annotations of a run back."),

@@ -1,6 +1,6 @@
 """BLEU with its signature, by sentence and from sums of sentence statistics. The only module that knows sacrebleu.
 
-Candidate = back-translation, reference = text (eq. 18), both as they are: sacrebleu tokenises.
+Candidate = back-translation, reference = text (eq. 18), both in NFC and else as they are: sacrebleu tokenises.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from functools import cache
 from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING
+from unicodedata import normalize
+
+from eat_worker.metrics.f1 import CHARACTER_LANGUAGES
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU, BLEUScore
@@ -42,16 +45,21 @@ class Bleu:
 
 
 def tokenizer_for(lang: str) -> str:
-    """sacrebleu's tokenizer for a language: zh, ja-mecab, ko-mecab (char where MeCab is absent), otherwise 13a."""
-    name, modules = _TOKENIZERS.get(lang, ("13a", ()))
+    """sacrebleu's tokenizer for a language: zh, ja-mecab, ko-mecab (char where MeCab is absent), otherwise 13a.
+
+    char for the others that are written without blanks: to 13a a sentence of theirs is one token, without any n-gram.
+    """
+    name, modules = _TOKENIZERS.get(lang, ("char" if lang in CHARACTER_LANGUAGES else "13a", ()))
     return name if all(find_spec(module) is not None for module in modules) else "char"
 
 
 def sentence_bleu(candidate: str, reference: str, lang: str, tokenizer: str | None = None) -> Bleu:
     """BLEU of one sentence, orders that the candidate is too short for left out (effective order). Eqs. 19-21.
 
-    `tokenizer` overrides the language's. Safe to call from several threads.
+    Both sides are compared in NFC: a corpus may spell its letters in pieces, and a model does not. `tokenizer`
+    overrides the language's. Safe to call from several threads.
     """
+    candidate, reference = normalize("NFC", candidate), normalize("NFC", reference)
     name = tokenizer or tokenizer_for(lang)
     with _MECAB:
         metric = _metric(name, effective_order=True)

@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import fsum, log
 from typing import Literal
+from unicodedata import normalize
 
 Unit = Literal["characters", "tokens"]
 Given = Literal["next", "previous"]
 
 
 def units_of(text: str, unit: Unit = "characters") -> Sequence[str]:
-    """What the bigrams are made of: every code point, spaces included, or the words between white space."""
+    """What the bigrams are made of: every code point of the NFC form, spaces included, or the words between blanks."""
+    text = normalize("NFC", text)
     return text if unit == "characters" else text.split()
 
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Literal
 
 from eat_worker.method.document import TAGS
+from eat_worker.method.languages import LANGUAGES
 
 Counts = tuple[int, int, int]
 """True positives, false positives, false negatives."""
@@ -20,7 +21,7 @@ Counts = tuple[int, int, int]
 Entity = tuple[int, int, str]
 """[start, end) and tag; the offsets count code points of a text, or tokens where the function says so."""
 
-CHARACTER_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "km", "my"})
+CHARACTER_LANGUAGES = frozenset(code for code, one in LANGUAGES.items() if not one.spaced)
 """Languages written without spaces between words: a token is one character."""
 
 _Label = tuple[str, bool]  # tag of a unit; whether the entity covers the unit from end to end
@@ -126,6 +127,51 @@ def span_counts(gold: Sequence[Entity], predicted: Sequence[Entity]) -> dict[str
         for (_, _, tag), number in part.items():
             sums[tag][column] += number
     return {tag: (row[0], row[1], row[2]) for tag, row in sums.items()}
+
+
+def lenient_counts(gold: Sequence[Entity], predicted: Sequence[Entity]) -> dict[str, Counts]:
+    """Entity counts by tag: right is what overlaps an entity of the same tag; each has one partner at most."""
+    counts: dict[str, Counts] = {}
+    for tag in dict.fromkeys(tag for _, _, tag in (*gold, *predicted)):
+        left, right = (sorted(one[:2] for one in side if one[2] == tag) for side in (gold, predicted))
+        pairs = _overlapping_pairs(left, right)
+        counts[tag] = (pairs, len(right) - pairs, len(left) - pairs)
+    return counts
+
+
+def _overlapping_pairs(left: Sequence[tuple[int, int]], right: Sequence[tuple[int, int]]) -> int:
+    """How many pairs can be made, walking both from left to right: what ends first is paired or passed."""
+    pairs = here = there = 0
+    while here < len(left) and there < len(right):
+        (start, end), (other_start, other_end) = left[here], right[there]
+        meet = start < other_end and other_start < end
+        pairs += meet
+        here, there = here + (meet or end <= other_end), there + (meet or other_end < end)
+    return pairs
+
+
+def partial_counts(span: Counts, lenient: Counts) -> Counts:
+    """Counts in which an entity with other borders than its partner is worth a half; all three are in halves.
+
+    Precision, recall and F1 are ratios, so halves give what whole numbers would.
+    """
+    tp, fp, fn = span
+    halves = tp + lenient[0]
+    return halves, 2 * (tp + fp) - halves, 2 * (tp + fn) - halves
+
+
+def counts_by_scorer(
+    text: str, lang: str, gold: Sequence[Entity], found: Sequence[Entity]
+) -> dict[str, Mapping[str, Counts]]:
+    """All that is counted of a sentence with known gold: strict, span and lenient, and official where it counts it."""
+    counts: dict[str, Mapping[str, Counts]] = {
+        "strict": token_strict(text, lang, gold, found),
+        "span": span_counts(gold, found),
+        "lenient": lenient_counts(gold, found),
+    }
+    strings = [[(text[start:end], tag) for start, end, tag in side] for side in (gold, found)]
+    released = official(text, *strings, zh=lang in CHARACTER_LANGUAGES)
+    return counts if released is None else {**counts, "official": released}
 
 
 def bio_spans(tags: Sequence[str], mode: Literal["lenient", "strict"] = "lenient") -> list[Entity]:

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from eat_worker.errors import NotFound
 from eat_worker.metrics.bleu import corpus_bleu
 from eat_worker.metrics.entropy import PooledEntropy, pooled_entropy_loss
-from eat_worker.metrics.published import Published, published
-from eat_worker.metrics.summary import Figure, figure, tag_figures
+from eat_worker.metrics.intervals import Row as CountRow
+from eat_worker.metrics.published import Beside, beside
+from eat_worker.metrics.summary import SCORERS, Figures, figures
 from eat_worker.runs.opening import is_new, open_existing
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store
 from eat_worker.storage.values import Run, ScoreSums
 
 ALL = "all"
-SCORERS = {"token_strict": "strict", "official": "official", "span": "span"}
-"""What the report calls a scorer, and what the sums call it."""
-SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +35,7 @@ class Row:
     lang: str
     documents: int
     statuses: Mapping[str, int]
-    token_strict: Figure | None
-    official: Figure | None
-    span: Figure | None
-    #: Scorer to tag to figure.
-    per_tag: Mapping[str, Mapping[str, Figure]]
+    figures: Figures
     #: Of the whole corpus, in [0, 100].
     bleu: float | None
     #: Mean over sentences.
@@ -59,7 +53,7 @@ class Row:
     prompt_tokens: int
     cached_tokens: int
     generated_tokens: int
-    published: tuple[Published, ...]
+    published: Beside
 
     @property
     def seconds_per_sentence(self) -> float | None:
@@ -73,18 +67,16 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """The row as documented for `eat report --json`."""
-        figures = {name: _percent(getattr(self, name)) for name in SCORERS}
-        plain = asdict(replace(self, published=()))
-        per_tag = {scorer: {tag: _percent(one) for tag, one in tags.items()} for scorer, tags in self.per_tag.items()}
+        plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "figures"}
         return {
             **plain,
-            **figures,
-            "per_tag": per_tag,
+            **self.figures.to_json(),
             "bleu": _rounded(self.bleu),
             "bleu_mean": _rounded(self.bleu_mean),
             "seconds_per_sentence": self.seconds_per_sentence,
             "seconds_per_token": self.seconds_per_token,
-            "published": [asdict(cell) for cell in self.published],
+            "published": [asdict(cell) for cell in self.published.cells],
+            "published_why_not": self.published.why_not,
         }
 
 
@@ -139,10 +131,7 @@ def _row(sums: ScoreSums, entropy_loss_pooled: float | None) -> Row:
         lang=sums.lang,
         documents=sums.documents,
         statuses=sums.statuses,
-        token_strict=figure(sums.strict_rows, SEED),
-        official=figure(sums.official_rows, SEED),
-        span=figure(sums.span_rows, SEED),
-        per_tag={name: tag_figures(sums.tag_sums, scorer) for name, scorer in SCORERS.items()},
+        figures=figures({scorer: getattr(sums, f"{scorer}_rows") for scorer in SCORERS.values()}, sums.tag_rows),
         bleu=bleu.score if bleu else None,
         bleu_mean=sums.bleu_mean,
         bleu_signature=bleu.signature if bleu else None,
@@ -155,8 +144,16 @@ def _row(sums: ScoreSums, entropy_loss_pooled: float | None) -> Row:
         prompt_tokens=sums.prompt_tokens,
         cached_tokens=sums.cached_tokens,
         generated_tokens=sums.generated_tokens,
-        published=tuple(published(sums.dataset, sums.lang)) if sums.dataset and sums.lang != ALL else (),
+        published=_beside(sums),
     )
+
+
+def _beside(sums: ScoreSums) -> Beside:
+    if sums.lang == ALL:
+        return Beside(why_not="a row over several languages or data sets has no counterpart in the paper")
+    if not sums.official_rows:
+        return Beside(why_not="nothing here was scored by the paper's scorer: no document has gold entities")
+    return beside(sums.dataset, sums.lang, sum(row[0] for row in sums.span_rows))
 
 
 def _pooled_entropy_loss(store: Store, sums: ScoreSums) -> float | None:
@@ -191,7 +188,10 @@ def _total(group: Sequence[ScoreSums]) -> ScoreSums:
         strict_rows=tuple(row for one in group for row in one.strict_rows),
         official_rows=tuple(row for one in group for row in one.official_rows),
         span_rows=tuple(row for one in group for row in one.span_rows),
-        tag_sums=_added_counts(one.tag_sums for one in group),
+        # What one language lacks, all together lack.
+        lenient_rows=_joined([one.lenient_rows for one in group if one.span_rows]),
+        partial_rows=_joined([one.partial_rows for one in group if one.span_rows]),
+        tag_rows=_joined_by_tag(group),
         bleu_mean=None,
         bleu_documents=0,
         bleu_stats=None,
@@ -214,19 +214,13 @@ def _added(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(total)
 
 
-def _added_counts(parts: Iterable[Mapping[str, tuple[int, int, int]]]) -> dict[str, tuple[int, int, int]]:
-    total: dict[str, tuple[int, int, int]] = {}
-    for part in parts:
-        for key, (tp, fp, fn) in part.items():
-            before = total.get(key, (0, 0, 0))
-            total[key] = (before[0] + tp, before[1] + fp, before[2] + fn)
-    return total
+def _joined(parts: Sequence[tuple[CountRow, ...]]) -> tuple[CountRow, ...]:
+    return tuple(row for part in parts for row in part) if all(parts) else ()
 
 
-def _percent(one: Figure | None) -> dict[str, float | None] | None:
-    if one is None:
-        return None
-    return {name: _rounded(None if value is None else 100 * value) for name, value in asdict(one).items()}
+def _joined_by_tag(group: Sequence[ScoreSums]) -> dict[str, tuple[CountRow, ...]]:
+    keys = sorted({key for one in group for key in one.tag_rows})
+    return {key: tuple(row for one in group for row in one.tag_rows.get(key, ())) for key in keys}
 
 
 def _rounded(percent: float | None) -> float | None:

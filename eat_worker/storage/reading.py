@@ -12,8 +12,10 @@ from sqlalchemy import bindparam, func, select
 
 from eat_worker.errors import NotFound
 from eat_worker.method.document import Alignment, Document, Stage
+from eat_worker.storage import findings
 from eat_worker.storage.engine import Database, Transaction
 from eat_worker.storage.reviews import reviews_of
+from eat_worker.storage.pairs import PairedRuns, paired_runs
 from eat_worker.storage.rows import (
     ALIGNMENT,
     DOCUMENT,
@@ -189,6 +191,27 @@ class Reading:
         with self._database.read() as transaction:
             run_id = None if run is None else find_run(transaction, run).id
             return score_sums(transaction, run_id, dataset, lang)
+
+    def paired_runs(self, first: int, second: int, most: int) -> PairedRuns:
+        """Two runs, by number, on the documents that both have scored with gold; at most `most` flipped sentences."""
+        with self._database.read() as transaction:
+            return paired_runs(transaction, first, second, most)
+
+    def flag_counts(
+        self, *, dataset: str | None = None, run: str | int | None = None, lang: str | None = None
+    ) -> dict[tuple[str, str], int]:
+        """Rounds by (run, flag), narrowed by what is given. Raises NotFound when there is no such run."""
+        with self._database.read() as transaction:
+            run_id = None if run is None else find_run(transaction, run).id
+            return findings.flag_counts(transaction, findings.narrowed(run_id, dataset, lang))
+
+    def worst(
+        self, most: int, *, dataset: str | None = None, run: str | int | None = None, lang: str | None = None
+    ) -> list[int]:
+        """Numbers of the documents that went worst, the worst first. Raises NotFound when there is no such run."""
+        with self._database.read() as transaction:
+            run_id = None if run is None else find_run(transaction, run).id
+            return findings.worst(transaction, findings.narrowed(run_id, dataset, lang), most)
 
     def iter_texts(self, run_id: int, dataset: str, lang: str) -> Iterator[tuple[str, str]]:
         """(text, back-translation) of every document that is done and has both, in the order they came."""

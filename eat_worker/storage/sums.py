@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select
 
+from eat_worker.metrics.tally import Tally
 from eat_worker.storage.engine import Transaction
 from eat_worker.storage.rows import per_tag_of
 from eat_worker.storage.statements import RUN_BY_ID, run_from
@@ -43,7 +44,7 @@ class _Found:
     counts: dict[str, list[tuple[int, int, int, int]]] = field(
         default_factory=lambda: {scorer: [] for scorer in SCORERS}
     )
-    tags: dict[str, list[int]] = field(default_factory=dict)
+    tags: Tally = field(default_factory=Tally)
     outcomes: dict[str, int] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)
 
@@ -59,7 +60,7 @@ def score_sums(transaction: Transaction, run_id: int | None, dataset: str | None
         for *group, tp, fp, fn, number in rows[scorer]:
             groups[tuple(group)].counts[scorer].append((number, tp, fp, fn))
     for *group, per_tag_json, number in rows["tags"]:
-        _add_tags(groups[tuple(group)].tags, per_tag_json, number)
+        groups[tuple(group)].tags.add(per_tag_of(per_tag_json), number)
     for *group, outcome, number in rows["outcomes"]:
         groups[tuple(group)].outcomes[outcome] = number
     for *group, status, number in rows["statuses"]:
@@ -99,17 +100,14 @@ def _queries(*given: str) -> dict[str, Select[Any]]:
     }
 
 
-def _add_tags(tags: dict[str, list[int]], per_tag_json: str, number: int) -> None:
-    for tag, counts in per_tag_of(per_tag_json).items():
-        sums = tags.setdefault(tag, [0, 0, 0])
-        for position, count in enumerate(counts):
-            sums[position] += count * number
-
-
 def _sums_of(run: Run, group: Group, found: _Found) -> ScoreSums:
     totals = found.totals
     signatures = {totals[name] for name in ("signature", "other_signature") if totals[name] is not None}
     stats = [totals[name] for name in BLEU_STATS]
+    with_gold = {scorer: sum(row[0] for row in rows) for scorer, rows in found.counts.items()}
+    # Of documents that were scored before lenient was counted, there is a part of it at most.
+    old = found.tags.entities("span") != found.tags.entities("lenient")
+    whole = [key for key in found.tags.tag_keys() if not (old and key.startswith(("lenient/", "partial/")))]
     return ScoreSums(
         run=run,
         dataset=group[1],
@@ -118,7 +116,9 @@ def _sums_of(run: Run, group: Group, found: _Found) -> ScoreSums:
         strict_rows=tuple(found.counts["strict"]),
         official_rows=tuple(found.counts["official"]),
         span_rows=tuple(found.counts["span"]),
-        tag_sums={tag: (tp, fp, fn) for tag, (tp, fp, fn) in sorted(found.tags.items())},
+        lenient_rows=() if old else found.tags.rows("lenient", with_gold["span"]),
+        partial_rows=() if old else found.tags.rows("partial", with_gold["span"]),
+        tag_rows={key: found.tags.rows(key, with_gold.get(key.partition("/")[0], with_gold["span"])) for key in whole},
         bleu_mean=totals["bleu"] / totals["bleu_documents"] if totals["bleu_documents"] else None,
         bleu_documents=totals["bleu_documents"],
         bleu_stats=None if stats[0] is None else tuple(int(value) for value in stats),

@@ -211,7 +211,9 @@ class Backlog:
 class ScoreSums:
     """All scored documents of one (run, dataset, lang), grouped by equal counts: the exact input of a bootstrap.
 
-    `strict_rows` etc. list (documents, tp, fp, fn). `tag_sums` sums `Scores.per_tag`. `bleu_stats` is summed.
+    `strict_rows` etc. list (documents, tp, fp, fn); `partial_rows` count in halves, and it and `lenient_rows` are
+    empty where documents were scored before there was such a count. `tag_rows` are the same by "<scorer>/<tag>".
+    `bleu_stats` is summed.
     """
 
     run: Run
@@ -221,7 +223,9 @@ class ScoreSums:
     strict_rows: tuple[tuple[int, int, int, int], ...]
     official_rows: tuple[tuple[int, int, int, int], ...]
     span_rows: tuple[tuple[int, int, int, int], ...]
-    tag_sums: Mapping[str, tuple[int, int, int]]
+    lenient_rows: tuple[tuple[int, int, int, int], ...]
+    partial_rows: tuple[tuple[int, int, int, int], ...]
+    tag_rows: Mapping[str, tuple[tuple[int, int, int, int], ...]]
     bleu_mean: float | None
     bleu_documents: int
     bleu_stats: tuple[int, ...] | None

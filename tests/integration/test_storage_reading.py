@@ -267,7 +267,11 @@ def test_sums_hold_what_a_report_is_made_of(scene: Any) -> None:
     assert sums.strict_rows == ((1, 0, 0, 1), (2, 1, 0, 1))
     assert sums.official_rows == ((3, 2, 0, 0),)
     assert sums.span_rows == ((3, 1, 1, 1),)
-    assert sums.tag_sums == {"span/LOC": (2, 0, 0), "strict/PER": (2, 0, 3)}
+    assert sums.tag_rows == {
+        "span/LOC": ((2, 0, 0, 0), (1, 2, 0, 0)),
+        "strict/PER": ((1, 0, 0, 1), (2, 1, 0, 1)),
+    }
+    assert (sums.lenient_rows, sums.partial_rows) == ((), ())  # scored before there was such a count
     assert sums.bleu_mean == pytest.approx(80 / 3)
     assert (sums.bleu_documents, sums.bleu_signature) == (3, "tok:ko")
     assert sums.bleu_stats == (3, 3, 0, 0, 6, 6, 3, 0, 9, 12)
@@ -281,7 +285,20 @@ def test_sums_are_undefined_where_no_document_has_them(scene: Any) -> None:
     scene.run()
     scored(scene, 1, Scores())
     (sums,) = scene.store.reading.score_sums()
-    assert (sums.documents, sums.strict_rows, sums.tag_sums) == (1, (), {})
+    assert (sums.documents, sums.strict_rows, sums.tag_rows) == (1, (), {})
+
+
+def test_lenient_and_partial_rows_are_made_of_the_counts_by_tag(scene: Any) -> None:
+    scene.run(documents=3)
+    per_tag = {"span/PER": (0, 1, 1), "lenient/PER": (1, 0, 0), "span/LOC": (1, 0, 0), "lenient/LOC": (1, 0, 0)}
+    scored(scene, 1, Scores(span=(1, 1, 1), per_tag=per_tag))
+    scored(scene, 2, Scores(span=(0, 0, 0)))
+    scored(scene, 3, Scores())
+    (sums,) = scene.store.reading.score_sums()
+    assert sums.lenient_rows == ((1, 0, 0, 0), (1, 2, 0, 0))
+    assert sums.partial_rows == ((1, 0, 0, 0), (1, 3, 1, 1))
+    assert sums.tag_rows["partial/PER"] == ((1, 0, 0, 0), (1, 1, 1, 1))
+    assert sums.tag_rows["lenient/LOC"] == ((1, 0, 0, 0), (1, 1, 0, 0))
     assert (sums.bleu_mean, sums.bleu_stats, sums.bleu_signature, sums.entropy_loss_mean) == (None, None, None, None)
 
 
@@ -319,3 +336,49 @@ def test_a_document_without_scores_is_in_no_sum(scene: Any) -> None:
     scene.run(documents=1)
     end(scene, 1, skipped="skipped_short")
     assert scene.store.reading.score_sums() == []
+
+
+def test_flags_are_counted_by_run(scene: Any) -> None:
+    scene.run(documents=3)
+    for document_id, flags in ((1, ("loop",)), (2, ("loop", "long")), (3, ())):
+        claim = scene.claim(document_id=document_id)
+        scene.store.queue.add_round(claim, replace(scene.round(), flags=flags))
+    assert scene.store.reading.flag_counts() == {("news", "long"): 1, ("news", "loop"): 2}
+    assert scene.store.reading.flag_counts(run="news", lang="ja") == {}
+    with pytest.raises(NotFound):
+        scene.store.reading.flag_counts(run="absent")
+
+
+def test_the_worst_have_the_most_wrong_spans_and_then_the_lowest_bleu(scene: Any) -> None:
+    scene.run(documents=6)
+    scored(scene, 1, Scores(span=(9, 0, 0), bleu=1.0))  # wholly right
+    scored(scene, 2, Scores(span=(0, 1, 1), bleu=9.0))
+    scored(scene, 3, Scores(span=(5, 2, 3), bleu=90.0))
+    scored(scene, 4, Scores(bleu=30.0))
+    scored(scene, 5, Scores(bleu=20.0))
+    scored(scene, 6, Scores(span=(0, 1, 1), bleu=3.0))
+    assert scene.store.reading.worst(9) == [3, 6, 2, 5, 4]
+    assert scene.store.reading.worst(2, run="news", dataset="klue") == [3, 6]
+    assert scene.store.reading.worst(9, lang="ja") == []
+    with pytest.raises(NotFound):
+        scene.store.reading.worst(9, run="absent")
+
+
+def test_two_runs_are_paired_by_what_their_documents_are(scene: Any) -> None:
+    gold = (GoldEntity(0, 1, "PER"),)
+    records = [Document(text, "ko", gold=gold) for text in ("가", "나", "다")]
+    first, second = scene.run(documents=0), scene.run(documents=0, name="second", rounds=1)
+    scene.store.runs.add_documents(first.id, records)
+    scene.store.runs.add_documents(second.id, records[:2])
+    right, wrong = {"span/PER": (1, 0, 0)}, {"span/PER": (0, 0, 1)}
+    for document_id, per_tag in ((1, right), (2, right), (3, right), (4, right), (5, wrong)):
+        scored(scene, document_id, Scores(span=per_tag["span/PER"], per_tag=per_tag))
+    found = scene.store.reading.paired_runs(first.id, second.id, 9)
+    assert [(pair.lang, pair.first, pair.second, pair.documents) for pair in found.counts] == [
+        ("ko", right, wrong, 1),
+        ("ko", right, right, 1),
+    ]
+    assert (found.documents, found.only_first, found.only_second, found.flips) == (2, 1, 0, (1, 0))
+    (flip,) = found.flipped
+    assert (flip.first, flip.second, flip.text, flip.wrong_in_first, flip.wrong_in_second) == (2, 5, "나", 0, 1)
+    assert scene.store.reading.paired_runs(second.id, first.id, 0).flips == (0, 1)

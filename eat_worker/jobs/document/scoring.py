@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from eat_worker.method.document import Alignment, Document
 from eat_worker.metrics.bleu import sentence_bleu
 from eat_worker.metrics.entropy import entropy_loss
-from eat_worker.metrics.f1 import CHARACTER_LANGUAGES, Counts, micro, official, span_counts, token_strict
+from eat_worker.metrics.f1 import Counts, counts_by_scorer, micro
 from eat_worker.storage.values import Scores
 
 
@@ -27,23 +27,12 @@ def score(document: Document, alignments: Sequence[Alignment], back_translation:
     )
 
 
-def _by_scorer(document: Document, alignments: Sequence[Alignment]) -> dict[str, Mapping[str, Counts]]:
+def _by_scorer(document: Document, alignments: Sequence[Alignment]) -> Mapping[str, Mapping[str, Counts]]:
     if document.gold is None:
         return {}
-    text = document.text
     gold = [(entity.start, entity.end, entity.tag) for entity in document.gold]
     found = [(line.span.start, line.span.end, line.english.tag) for line in alignments if line.span is not None]
-    counts: dict[str, Mapping[str, Counts]] = {
-        "strict": token_strict(text, document.lang, gold, found),
-        "span": span_counts(gold, found),
-    }
-    released = official(
-        text,
-        [(text[start:end], tag) for start, end, tag in gold],
-        [(text[start:end], tag) for start, end, tag in found],
-        zh=document.lang in CHARACTER_LANGUAGES,
-    )
-    return counts if released is None else {**counts, "official": released}
+    return counts_by_scorer(document.text, document.lang, gold, found)
 
 
 def _micro(counts: Mapping[str, Counts] | None) -> Counts | None:

@@ -19,7 +19,7 @@ from eat_worker.corpora.exports import ExportFormat, Records, Written
 from eat_worker.corpora.reading import read_documents
 from eat_worker.errors import StoreUnavailable
 from eat_worker.method.document import Document
-from eat_worker.metrics.published import Published
+from eat_worker.metrics.published import Beside, Published
 from eat_worker.runs.reporting import report
 from eat_worker.settings import Settings
 from eat_worker.storage.reading import Reading
@@ -149,8 +149,13 @@ def test_report_has_a_row_by_language_and_one_for_all(finished: Settings, eat: E
         ("demo", "klue", "ko", 1),
         ("demo", "all", "all", 2),
     ]
-    assert rows[1]["token_strict"] == {"f1": 100.0, "precision": 100.0, "recall": 100.0, "low": 100.0, "high": 100.0}
-    assert rows[2]["span"] == {"f1": 50.0, "precision": 50.0, "recall": 50.0, "low": 0.0, "high": 100.0}
+    assert rows[1]["token_strict"] == {
+        **dict.fromkeys(("f1", "precision", "recall", "low", "high"), 100.0),
+        "support": 1,
+        "found": 1,
+    }
+    half = {"f1": 50.0, "precision": 50.0, "recall": 50.0, "low": 0.0, "high": 100.0}
+    assert rows[2]["span"] == {**half, "support": 2, "found": 2}
     assert rows[2]["outcomes"] == {"exact": 2, "not_in_translation": 2}
     assert rows[2]["bleu"] is None
     assert rows[1]["bleu_mean"] == 25.0
@@ -200,23 +205,14 @@ def test_a_name_cannot_break_the_markdown_table(finished: Settings) -> None:
 
 
 def test_published_figures_stand_beside_ours(finished: Settings, eat: Eat, monkeypatch: pytest.MonkeyPatch) -> None:
-    cell = Published("Table 4", "EAT", "WikiANN test", "token micro F1", "ko", 65.23)
-    monkeypatch.setattr("eat_worker.runs.reporting.published", lambda dataset, lang: [cell] if lang == "ko" else [])
-    out = eat("report").out
-    assert out.splitlines()[-1].split() == [
-        "WikiANN",
-        "test",
-        "ko",
-        "EAT",
-        "(Table",
-        "4)",
-        "65.23",
-        "–",
-        "token",
-        "micro",
-        "F1",
-    ]
-    assert json.loads(eat("report", "--json").out)["rows"][1]["published"][0]["f1"] == 65.23
+    cell = Published("4", "EAT", "WikiANN", "test", "token micro F1", "ko", 65.23)
+    found = {"ko": Beside((cell,)), "ar": Beside(why_not="another split")}
+    monkeypatch.setattr("eat_worker.runs.reporting.beside", lambda dataset, lang, documents: found[lang])
+    words = ["WikiANN", "test", "ko", "EAT", "(Table", "4)", "65.23", "–", "token", "micro", "F1"]
+    assert eat("report").out.splitlines()[-1].split() == words
+    rows = json.loads(eat("report", "--json").out)["rows"]
+    assert rows[1]["published"][0]["f1"] == 65.23
+    assert (rows[0]["published"], rows[0]["published_why_not"]) == ([], "another split")
 
 
 def test_show_tells_the_whole_story_of_a_document(finished: Settings, eat: Eat) -> None:

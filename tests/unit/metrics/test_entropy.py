@@ -1,6 +1,7 @@
 """Bigram entropy: values worked out by hand, in nats."""
 
 from math import log
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -80,3 +81,12 @@ def test_the_pooled_loss_is_the_ratio_of_two_pools():
     back.add("a x b x")
     assert pooled_entropy_loss(texts, back) == pytest.approx(7 / 12)
     assert pooled_entropy_loss(back, texts, "previous") is None
+
+
+def test_letters_in_pieces_carry_no_more_information():
+    whole, pieces = (normalize(form, "서울에서 서울로 부산에") for form in ("NFC", "NFD"))
+    assert entropy_loss(pieces, whole) == entropy_loss(whole, pieces) == 1.0
+    texts, back = PooledEntropy(), PooledEntropy()
+    texts.add(pieces)
+    back.add(whole)
+    assert pooled_entropy_loss(texts, back) == 1.0

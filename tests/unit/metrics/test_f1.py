@@ -5,10 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eat_worker.metrics.f1 import (
+    CHARACTER_LANGUAGES,
     bio_spans,
+    counts_by_scorer,
+    lenient_counts,
     macro_f1,
     micro,
     official,
+    partial_counts,
     pooled,
     precision_recall_f1,
     span_counts,
@@ -318,3 +322,58 @@ def test_character_occurrences_do_not_overlap_but_token_occurrences_may():
         "LOC": (3, 0, 2),
         "ORG": (0, 0, 0),
     }
+
+
+@pytest.mark.parametrize(
+    ("gold", "found", "counts"),
+    [
+        ([], [], {}),
+        ([(0, 4, "PER")], [(2, 6, "PER")], {"PER": (1, 0, 0)}),
+        ([(0, 4, "PER")], [(4, 6, "PER")], {"PER": (0, 1, 1)}),  # they touch and share nothing
+        ([(0, 4, "PER")], [(0, 4, "LOC")], {"PER": (0, 0, 1), "LOC": (0, 1, 0)}),
+        ([(0, 9, "PER")], [(0, 2, "PER"), (3, 5, "PER")], {"PER": (1, 1, 0)}),  # one partner each
+        ([(0, 2, "PER"), (3, 5, "PER")], [(0, 9, "PER")], {"PER": (1, 0, 1)}),
+        ([(0, 2, "PER"), (8, 9, "PER")], [(3, 5, "PER"), (8, 9, "PER")], {"PER": (1, 1, 1)}),
+    ],
+)
+def test_lenient_counts_overlaps_of_the_same_tag(gold, found, counts):
+    assert lenient_counts(gold, found) == counts
+
+
+def test_partial_counts_a_wrong_border_as_a_half():
+    assert partial_counts((1, 1, 1), (2, 0, 0)) == (3, 1, 1)
+    assert partial_counts((0, 2, 1), (0, 2, 1)) == (0, 4, 2)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(1, 4), st.sampled_from(["PER", "LOC"])), max_size=5),
+    st.lists(st.tuples(st.integers(0, 9), st.integers(1, 4), st.sampled_from(["PER", "LOC"])), max_size=5),
+)
+def test_lenient_finds_no_less_than_span_and_counts_everything_once(left, right):
+    gold, found = (_apart([(start, start + size, tag) for start, size, tag in side]) for side in (left, right))
+    span, lenient = span_counts(gold, found), lenient_counts(gold, found)
+    assert span.keys() == lenient.keys()
+    for tag, (tp, fp, fn) in span.items():
+        assert lenient[tag][0] >= tp
+        assert lenient[tag][0] + lenient[tag][1] == tp + fp
+        assert lenient[tag][0] + lenient[tag][2] == tp + fn
+        assert min(partial_counts((tp, fp, fn), lenient[tag])) >= 0
+
+
+def _apart(entities):
+    kept = []
+    for entity in sorted(entities):
+        if not kept or kept[-1][1] <= entity[0]:
+            kept.append(entity)
+    return kept
+
+
+def test_a_sentence_without_gold_is_not_counted_by_the_released_scorer():
+    counts = counts_by_scorer("ab cd", "de", [], [(0, 2, "PER")])
+    assert list(counts) == ["strict", "span", "lenient"]
+    assert counts["lenient"] == {"PER": (0, 1, 0)}
+
+
+def test_tokens_of_every_language_without_blanks_are_characters():
+    assert {"bo", "ja", "km", "lo", "my", "th", "zh"} == CHARACTER_LANGUAGES
+    assert tokens_of("ལྷ་ས", "bo") == [(0, 1), (1, 2), (2, 3), (3, 4)]

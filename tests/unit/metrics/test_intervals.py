@@ -22,8 +22,15 @@ def test_documents_that_are_all_alike_leave_no_doubt():
     assert bootstrap_f1([(50, 1, 1, 1)]) == (0.5, 0.5)
 
 
-def test_documents_without_anything_to_find_score_zero():
-    assert bootstrap_f1([(50, 0, 0, 0)]) == (0.0, 0.0)
+def test_documents_without_anything_to_find_have_no_interval_and_not_one_at_zero():
+    assert bootstrap_f1([(50, 0, 0, 0)]) is None
+    assert paired_bootstrap([(50, 0, 0, 0, 0, 0, 0)]) is None
+    assert paired_bootstrap([(50, 0, 0, 0, 0, 1, 0)]) is None  # the first system has no F1
+
+
+def test_a_resample_without_anything_to_find_is_left_out():
+    # 0.37 of the resamples miss the only document that counts; as F1 of 0 they would be the lower bound
+    assert bootstrap_f1([(1, 3, 0, 0), (9, 0, 0, 0)]) == (1.0, 1.0)
 
 
 def test_one_right_and_one_wrong_document_span_everything():
@@ -68,7 +75,7 @@ def test_an_interval_lies_within_zero_and_one(rows, seed):
 
 def test_equal_systems_do_not_differ():
     found = paired_bootstrap([(60, 1, 0, 0, 1, 0, 0), (40, 0, 1, 1, 0, 1, 1)])
-    assert found == Comparison(first=0.6, second=0.6, delta=0.0, low=0.0, high=0.0, p_value=1.0)
+    assert found == Comparison(first=0.6, second=0.6, delta=0.0, low=0.0, high=0.0, p_value=1.0, p_randomisation=1.0)
 
 
 def test_a_system_that_is_always_better_has_the_smallest_p_value_there_is():
@@ -76,6 +83,32 @@ def test_a_system_that_is_always_better_has_the_smallest_p_value_there_is():
     assert (found.first, found.second) == (1.0, pytest.approx(2 / 3))
     assert 0 < found.low < found.delta < found.high < 1
     assert found.p_value == 2 / 1001
+    assert found.p_randomisation == 1 / 1001
+
+
+def test_approximate_randomisation_agrees_with_swapping_documents_one_by_one():
+    rows = [(6, 1, 0, 0, 0, 1, 1), (3, 0, 1, 1, 1, 0, 0), (9, 1, 0, 1, 1, 1, 0)]
+    documents = [(row[1:4], row[4:]) for row in rows for _ in range(row[0])]
+
+    def difference(pairs):
+        (tp, fp, fn), (tp2, fp2, fn2) = ([sum(c) for c in zip(*side, strict=True)] for side in zip(*pairs, strict=True))
+        return 2 * tp / (2 * tp + fp + fn) - 2 * tp2 / (2 * tp2 + fp2 + fn2)
+
+    draw, observed, larger = random.Random(3), difference(documents), 0
+    for _ in range(3000):
+        swapped = [pair if draw.random() < 0.5 else pair[::-1] for pair in documents]
+        larger += abs(difference(swapped)) >= abs(observed) - 1e-12
+    found = paired_bootstrap(rows, resamples=3000).p_randomisation
+    assert found == pytest.approx(larger / 3000, abs=0.03)
+    assert 0.2 < found < 0.9
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), *[st.integers(0, 3)] * 6), min_size=1, max_size=5))
+def test_a_p_value_is_a_share_and_never_zero(rows):
+    found = paired_bootstrap(rows, resamples=20)
+    if found is not None:
+        assert 1 / 21 <= found.p_randomisation <= 1.0
+        assert 2 / 21 <= found.p_value <= 1.0
 
 
 def test_exchanging_the_systems_turns_the_difference_round():
