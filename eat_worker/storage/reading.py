@@ -14,8 +14,8 @@ from eat_worker.errors import NotFound
 from eat_worker.method.document import Alignment, Document, Stage
 from eat_worker.storage import findings
 from eat_worker.storage.engine import Database, Transaction
-from eat_worker.storage.reviews import reviews_of
 from eat_worker.storage.pairs import PairedRuns, paired_runs
+from eat_worker.storage.reviews import reviews_of
 from eat_worker.storage.rows import (
     ALIGNMENT,
     DOCUMENT,
