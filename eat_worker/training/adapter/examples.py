@@ -18,8 +18,8 @@ from eat_worker.training.eacl.chats import Conversation
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One chat. `answers` are [start, end) of `ids`, each with the token that ends the answer, if the answer ends there;
-    loss is there only.
+    """One chat. `answers` are [start, end) of `ids`, each with the token that ends the answer, if it ends there; loss
+    is there only.
     """
 
     ids: tuple[int, ...]

@@ -10,7 +10,6 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from eat_worker.method.document import TAGS
 from eat_worker.metrics.f1 import Entity
 from eat_worker.training.eacl.chats import Conversation
 from eat_worker.training.eacl.pairs import EaclPair
@@ -43,7 +42,7 @@ def first_chats(sources: Sources, counts: Counts, draw: random.Random) -> list[C
     draw.shuffle(unnamed)
     draw.shuffle(named)
     chats = [names_chat(one, "en") for one in (*named[: counts.named], *unnamed[: counts.unnamed])]
-    chats += [names_chat(one, "en") for one in _switched(named[-counts.switched :], sources, draw)]
+    chats += [names_chat(one, "en") for one in _switched(named[max(0, len(named) - counts.switched) :], sources, draw)]
     chats += [names_chat(one, "en") for one in _made(counts.made, sources, draw)]
     chats += [words_chat(pair) for pair in _copied(counts.copied, sources, draw)]
     draw.shuffle(chats)

@@ -8,6 +8,7 @@ are in the translation, all names of the translation are known. Every draw comes
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from collections.abc import Iterator, Mapping
@@ -138,5 +139,5 @@ def _projected(names: list[str], text: str, types: Mapping[str, str], titles: Ma
             return ()
         entities.add((start, start + len(title), tag))
     ordered = sorted(entities)
-    apart = all(one[1] <= other[0] for one, other in zip(ordered, ordered[1:], strict=False))
+    apart = all(one[1] <= other[0] for one, other in itertools.pairwise(ordered))
     return tuple(ordered) if apart else ()
