@@ -84,6 +84,7 @@ def read_sources(english: Sequence[Path], eacl: Path, news: Path) -> Sources:
         raise CorpusError(f"{eacl} holds no pairs; they are files such as ko.jsonl")
     if "en.jsonl" not in {path.name for path in documents}:
         raise CorpusError(f"{news} holds no en.jsonl, the English side of the news")
+    names = read_names(types)
     files = {f"english/{path.name}": path for path in english}
     files |= {f"eacl/{path.name}": path for path in (types, *pairs)} | {f"news/{path.name}": path for path in documents}
     sentences = [one for path in english for one in read_tagged(path).sentences if "\n" not in one.text]
@@ -91,7 +92,7 @@ def read_sources(english: Sequence[Path], eacl: Path, news: Path) -> Sources:
         english=sentences,
         pairs={path.stem: _with_title(path) for path in pairs},
         types=_types(types),
-        english_names=read_names(types),
+        english_names=names,
         news={path.stem: _documents(path) for path in documents},
         digests={name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()},
     )
