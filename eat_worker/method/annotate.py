@@ -33,10 +33,12 @@ def annotate(
     Raises what `ask` raises.
     """
     rounds, found = list(recorded), Findings()
-    for stage in config.stages():
-        if stage in STEPS and found.skipped is None:
-            chat = Chat(stage, config, ask, session, by_key(rounds), rounds.append)
-            found = found.with_added(STEPS[stage](document, found, chat))
+    stage = config.stages()[0]
+    while stage in STEPS and found.skipped is None:
+        chat = Chat(stage, config, ask, session, by_key(rounds), rounds.append)
+        added = STEPS[stage](document, found, chat)
+        found = found.with_added(added)
+        stage = config.stage_after(stage, sure=bool(added.sure))
     return Annotation(
         english=found.english,
         english_entities=found.english_entities or (),

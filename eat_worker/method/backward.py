@@ -21,7 +21,6 @@ from eat_worker.method.languages import language
 from eat_worker.method.matching import Match, Matcher, covers_too_much, match, matcher, overlaps
 from eat_worker.method.phrases import trimmed
 from eat_worker.method.placement import Find, place_together
-from eat_worker.method.prompts import ROUND_NAMES
 from eat_worker.method.rounds import REFUSAL, Message, SpanConstraint
 from eat_worker.method.views import fold
 
@@ -179,7 +178,7 @@ def _free(questions: _Questions, entities: Sequence[EnglishEntity]) -> dict[int,
     """Each entity in a chat of its own; only with `free+constrained` is the final answer bound to the text."""
     config = questions.chat.config
     find = matcher(config.matcher)
-    *thinking, final = ROUND_NAMES[questions.chat.stage, config.rounds]
+    *thinking, final = questions.chat.prompts.round_names(questions.chat.stage, config.rounds)
     ledger: dict[int, Alignment] = {}
     taken: list[Span] = []
     for entity in entities:

@@ -67,35 +67,12 @@ class Chat:
         answer of every round. `last` says that the session asks nothing more. Raises what `ask` raises.
         """
         messages = [*opening, *history]
-        outputs: list[RoundOutput] = []
-        final = [round_ for round_ in rounds if not round_.copies][-1]
-        for round_ in rounds:
-            if round_.copies:
-                outputs.append(self._copied(round_, outputs[-1]))
-                continue
+        for round_ in rounds[:-1]:
             messages.append(Message("user", round_.prompt.text()))
-            is_final = round_ is final
-            outputs.append(
-                self._output(round_, entity, messages, shared=len(opening), final=is_final, last=last and is_final)
-            )
-            messages.append(Message("assistant", outputs[-1].output))
-        return outputs[-1]
-
-    def _copied(self, round_: Round, before: RoundOutput) -> RoundOutput:
-        recorded = self.recorded.get((str(self.stage), before.entity, round_.number))
-        if recorded is not None:
-            return recorded
-        output = RoundOutput(
-            stage=self.stage,
-            entity=before.entity,
-            round=round_.number,
-            prompt_id=round_.prompt.id,
-            variables=round_.prompt.variables,
-            output=before.output,
-            flags=("copied",),
-        )
-        self.record(output)
-        return output
+            output = self._output(round_, entity, messages, shared=len(opening), final=False, last=False)
+            messages.append(Message("assistant", output.output))
+        messages.append(Message("user", rounds[-1].prompt.text()))
+        return self._output(rounds[-1], entity, messages, shared=len(opening), final=True, last=last)
 
     def _output(
         self, round_: Round, entity: int, messages: Sequence[Message], *, shared: int, final: bool, last: bool

@@ -22,37 +22,45 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 CHAT_STAGES = tuple(str(stage) for stage in Stage if stage not in (Stage.SCORE, Stage.DONE))
 """Stages in which a model is asked."""
 
-TUNED_STAGES = (str(Stage.FORWARD), str(Stage.EXTRACT), str(Stage.BACKWARD), str(Stage.DIRECT))
+TUNED_STAGES = (str(Stage.DIRECT), str(Stage.EXTRACT))
 """Stages whose prompts in the set `tuned` are those that the adapter which comes along was trained on."""
 
 
 @dataclass(frozen=True, slots=True)
 class MethodConfig:
-    """What a run asks of the method. Raises ConfigurationError on a value outside CHOICES.
-
-    `forward` is bound when the thinking round may only list words of the text (prompt sets that list names) and the
-    translation is one line in Latin script, and free as in the paper; `alignment` says whether the backward rounds may
-    only say words of the text. `extractor` is what names the English entities: the same model (`chat`) or one made for
-    it. `adapter_stages` are the stages in which the fine-tuned weights are on. The token limits
-    are per round. A bound answer whose confidence is below `min_confidence` is unsure and aligns nothing.
-    """
+    """What a run asks of the method. Raises ConfigurationError on a value outside CHOICES."""
 
     method: str = "eat"
+    #: With `tuned` a list of the names of the text comes first, and the English side is asked about the rest.
     prompts: str = "restated"
     rounds: int = 3
+    #: Bound: the thinking round may only list words of the text (prompt sets that list names), and the translation is
+    #: one line in Latin script. Free: as in the paper.
     forward: str = "bound"
+    #: Whether the backward rounds may only say words of the text.
     alignment: str = "constrained"
     matcher: str = "char"
+    #: What names the English entities: the same model (`chat`) or one made for it.
     extractor: str = "chat"
     back_translation: bool = True
+    #: The stages in which the fine-tuned weights are on.
     adapter_stages: tuple[str, ...] = (str(Stage.BACKWARD),)
     tags: tuple[str, ...] = TAGS
+    #: Limits of tokens are per round.
     think_tokens: int = 192
     translate_tokens: int = 128
     extract_tokens: int = 128
     locate_tokens: int = 128
     final_tokens: int = 48
+    #: A bound alignment of less confidence is unsure and aligns nothing.
     min_confidence: float = 0.42
+    #: A name that the tuned list gives with less probability is unsure.
+    names_above: float = 0.05
+    #: An English entity on words that the tuned list does not name needs this confidence.
+    kept_above: float = 0.6
+    #: A document whose listed names all have this probability is not translated, unless a back-translation is asked
+    #: for: the English side would add nothing. 0 translates none, more than every probability (1) nearly all.
+    cascade: float = 0.5
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -68,8 +76,9 @@ class MethodConfig:
         for name in ("think_tokens", "translate_tokens", "extract_tokens", "locate_tokens", "final_tokens"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} = {getattr(self, name)} must be at least 1")
-        if not 0 <= self.min_confidence <= 1:
-            raise ConfigurationError(f"min_confidence = {self.min_confidence} must lie between 0 and 1")
+        for name in ("min_confidence", "names_above", "kept_above", "cascade"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigurationError(f"{name} = {getattr(self, name)} must lie between 0 and 1")
 
     @property
     def constrained(self) -> bool:
@@ -82,12 +91,15 @@ class MethodConfig:
         """The stages a document of this run passes, in order, `done` last."""
         if self.method == "direct":
             return (Stage.DIRECT, Stage.SCORE, Stage.DONE)
+        first = (Stage.DIRECT,) if self.prompts == "tuned" else ()
         back = (Stage.BACK_TRANSLATION,) if self.back_translation else ()
-        return (Stage.FORWARD, Stage.EXTRACT, Stage.BACKWARD, *back, Stage.SCORE, Stage.DONE)
+        return (*first, Stage.FORWARD, Stage.EXTRACT, Stage.BACKWARD, *back, Stage.SCORE, Stage.DONE)
 
-    def stage_after(self, stage: Stage) -> Stage:
-        """The stage that follows; `done` follows itself."""
+    def stage_after(self, stage: Stage, *, sure: bool = False) -> Stage:
+        """The stage that follows; `done` follows itself. A document whose names are `sure` is only scored."""
         stages = self.stages()
+        if sure:
+            return Stage.SCORE
         return stages[min(stages.index(stage) + 1, len(stages) - 1)]
 
     def to_json(self) -> dict[str, Any]:

@@ -1,17 +1,17 @@
-"""The rival: one call that names the entities of the text itself, in the extractor's format (`--method direct`).
+"""One call that names the entities of the text itself, in the extractor's format (`--method direct`).
 
 No translation, no alignment chat; the words of the answer are looked up in the text. Knows no model or database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
 from eat_worker.method.chat import Chat
+from eat_worker.method.combine import listed_entities
 from eat_worker.method.config import MethodConfig
-from eat_worker.method.document import Alignment, Document, EnglishEntity, Outcome
+from eat_worker.method.document import WHOLE_SENTENCE, Alignment, Document, Outcome, Stage
 from eat_worker.method.extract import named_entities
 from eat_worker.method.matching import matcher
 from eat_worker.method.names import Named, named_in, names_constraint
@@ -21,20 +21,23 @@ from eat_worker.method.prompts import ListForm
 
 def annotate_directly(document: Document, chat: Chat) -> tuple[Alignment, ...]:
     """The ledger of the direct method, which asks one round."""
-    names = chat.prompts.lists is ListForm.NAMES
-    constraint = names_constraint(document.text, document.lang, chat) if names else None
+    if chat.prompts.lists is ListForm.NAMES:
+        return tuple(listed_entities(list_names(document, chat), chat.config))
+    round_ = chat.round(1, "final", chat.config.extract_tokens, text=document.text)
+    return projected_entities(chat.final_answer(chat.opening(), [round_]).output, document, chat.config)
+
+
+def list_names(document: Document, chat: Chat) -> tuple[Named, ...]:
+    """The names of the text as the tuned weights list them, in one round."""
+    constraint = names_constraint(document.text, document.lang, chat)
     round_ = chat.round(1, "final", chat.config.extract_tokens, constraint, text=document.text)
-    output = chat.final_answer(chat.opening(), [round_])
-    if not names:
-        return projected_entities(output.output, document, chat.config)
-    return tuple(listed_entities(named_in(output, document.text, document.lang)))
+    return named_in(chat.final_answer(chat.opening(), [round_]), document.text, document.lang)
 
 
-def listed_entities(names: Iterable[Named], first: int = 0) -> Iterator[Alignment]:
-    """Names of the text as lines of the ledger, numbered from `first`; there is no English side to them."""
-    for index, name in enumerate(names, start=first):
-        entity = EnglishEntity(index, name.mention, name.tag)
-        yield Alignment(entity, Outcome.EXACT, name.span, "direct", name.mention, name.probability)
+def recorded_names(document: Document, chat: Chat) -> tuple[Named, ...]:
+    """The names that an earlier stage listed; none where the run has no such stage."""
+    output = chat.recorded.get((str(Stage.DIRECT), WHOLE_SENTENCE, 1))
+    return named_in(output, document.text, document.lang) if output else ()
 
 
 def projected_entities(answer: str, document: Document, config: MethodConfig) -> tuple[Alignment, ...]:

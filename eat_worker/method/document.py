@@ -15,13 +15,17 @@ WHOLE_SENTENCE = -1  # the `entity` of a round that is not about one entity
 
 
 class Stage(StrEnum):
-    """A document passes the stages that its run asks for, in this order (`direct` replaces the first four)."""
+    """A document passes the stages that its run asks for, in this order.
 
+    The direct method has no stage between `direct` and `score`, and the prompts that show worked examples have no
+    `direct` before the forward translation.
+    """
+
+    DIRECT = "direct"
     FORWARD = "forward"
     EXTRACT = "extract"
     BACKWARD = "backward"
     BACK_TRANSLATION = "back_translation"
-    DIRECT = "direct"
     SCORE = "score"
     DONE = "done"
 
@@ -38,6 +42,7 @@ class Outcome(StrEnum):
     TOO_LONG = "too_long"  # the answer covers most of a sentence: it names no entity
     REFUSED = "refused"  # the model answered that nothing corresponds
     UNSURE = "unsure"  # bound to the text, the model had to answer words that it finds improbable
+    OUTVOTED = "outvoted"  # a surer name of the text has some of its words
     TRUNCATED = "truncated"  # the answer hit its token limit
     EMPTY = "empty"
     NOT_IN_TRANSLATION = "not_in_translation"  # the extractor named a mention that the translation lacks

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from eat_worker.method.chat import Chat
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.constraint import list_of
 from eat_worker.method.document import Document
 from eat_worker.method.languages import LANGUAGES, language
-from eat_worker.method.names import names_constraint
-from eat_worker.method.prompts import ROUND_NAMES, ListForm
+from eat_worker.method.prompts import ListForm
 from eat_worker.method.rounds import Constraint, EnglishConstraint
 
 _BULLET = re.compile(r"(?:[-*•]|\d+[.)])\s+")
@@ -47,8 +46,6 @@ def translate(document: Document, chat: Chat) -> str:
         constraints = dict.fromkeys(("translate", "revise", "final", "only"), EnglishConstraint())
         if chat.prompts.lists is ListForm.PAIRS:
             constraints["think"] = list_of(document.text, chat.config.tags, characters=spoken.by_characters)
-        elif chat.prompts.lists is ListForm.NAMES:
-            constraints["think"] = names_constraint(document.text, document.lang, chat)
     return _translated(chat, constraints, language=spoken.name, text=document.text)
 
 
@@ -58,14 +55,10 @@ def back_translate(english: str, lang: str, chat: Chat) -> str:
 
 
 def _translated(chat: Chat, constraints: Mapping[str, Constraint], **variables: str) -> str:
-    # Where a set lists names and the translation is bound to one line, there is nothing to take away from it.
-    copied = {"final"} if chat.prompts.lists is ListForm.NAMES and "translate" in constraints else set[str]()
+    names = chat.prompts.round_names(chat.stage, chat.config.rounds)
     rounds = [
-        replace(
-            chat.round(number, name, _tokens(name, chat.config), constraints.get(name), **variables),
-            copies=name in copied,
-        )
-        for number, name in enumerate(ROUND_NAMES[chat.stage, chat.config.rounds], 1)
+        chat.round(number, name, _tokens(name, chat.config), constraints.get(name), **variables)
+        for number, name in enumerate(names, 1)
     ]
     return translation_of(chat.final_answer(chat.opening(language=variables["language"]), rounds).output)
 

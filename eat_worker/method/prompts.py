@@ -47,7 +47,7 @@ class ListForm(StrEnum):
 
     PROSE = "prose"
     PAIRS = "pairs"  # one line each: words = English name (TAG)
-    NAMES = "names"  # one line each: words (TAG); extraction and the direct method answer so, too
+    NAMES = "names"  # one line each: words (TAG); it is a chat of its own before the translation, the stage `direct`
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,14 @@ class PromptSet:
         """The prompt of one round, filled with `variables`."""
         template = self.templates[stage, name]
         return Prompt(_id(template), template, variables)
+
+    def round_names(self, stage: Stage, rounds: int) -> tuple[str, ...]:
+        """The rounds of a chat of this stage, in order, in a run of so many rounds.
+
+        Where the thinking is a chat of its own and every answer is bound, the other chats have nothing to prepare.
+        """
+        bound = self.lists is ListForm.NAMES and stage is not Stage.BACK_TRANSLATION
+        return ROUND_NAMES[stage, 1 if bound else rounds]
 
     def listed(self, rounds: int) -> list[StoredTemplate]:
         """Every template of the set, numbered as a run of so many rounds asks them."""
@@ -265,19 +273,19 @@ TUNED = PromptSet(
     version=1,
     lists=ListForm.NAMES,
     openings={
-        Stage.FORWARD: _NAME,
+        Stage.FORWARD: (
+            ("system", "You translate {language} into English. You write names the way English writes them."),
+        ),
         Stage.EXTRACT: _NAME,
         Stage.DIRECT: _NAME,
-        Stage.BACKWARD: (("system", "Copy the words that mean the English name."),),
+        Stage.BACKWARD: RESTATED.openings[Stage.BACKWARD],
         Stage.BACK_TRANSLATION: RESTATED.openings[Stage.BACK_TRANSLATION],
     },
     templates={
         **RESTATED.templates,
-        (Stage.FORWARD, "think"): "{text}",
-        (Stage.FORWARD, "translate"): "Translate the sentence into English.",
+        (Stage.FORWARD, "only"): "Translate into English.\n{text}",
         (Stage.EXTRACT, "final"): "{english}",
         (Stage.DIRECT, "final"): "{text}",
-        (Stage.BACKWARD, "only"): "{text}\n{words}",
     },
 )
 

@@ -155,4 +155,3 @@ class Round:
     prompt: Prompt
     limits: Limits
     constraint: Constraint | None = None
-    copies: bool = False  #: the answer is that of the round before, by construction: nothing is asked

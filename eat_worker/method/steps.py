@@ -11,10 +11,12 @@ from dataclasses import dataclass, fields, replace
 
 from eat_worker.method.backward import align
 from eat_worker.method.chat import Chat
-from eat_worker.method.direct import annotate_directly
+from eat_worker.method.combine import all_sure, combined, listed_entities
+from eat_worker.method.direct import annotate_directly, list_names, recorded_names
 from eat_worker.method.document import WHOLE_SENTENCE, Alignment, Document, EnglishEntity, Stage
 from eat_worker.method.extract import extract
 from eat_worker.method.forward import back_translate, translate
+from eat_worker.method.prompts import ListForm
 
 SHORTEST = 2  # characters; a shorter sentence is not sent to the model
 
@@ -28,6 +30,7 @@ class Findings:
     alignments: tuple[Alignment, ...] | None = None
     back_translation: str | None = None
     skipped: str | None = None  # why the document ends here without a question, such as skipped_short
+    sure: bool | None = None  # whether the names are found and only to be scored
 
     def with_added(self, added: Findings) -> Findings:
         """These findings and those of the step after them."""
@@ -50,7 +53,8 @@ def _extract(_: Document, known: Findings, chat: Chat) -> Findings:
 
 
 def _backward(document: Document, known: Findings, chat: Chat) -> Findings:
-    return Findings(alignments=align(document, known.english_entities or (), _thought(chat), chat))
+    ledger = align(document, known.english_entities or (), _thought(chat), chat)
+    return Findings(alignments=combined(recorded_names(document, chat), ledger, chat.config))
 
 
 def _back_translation(document: Document, known: Findings, chat: Chat) -> Findings:
@@ -60,7 +64,12 @@ def _back_translation(document: Document, known: Findings, chat: Chat) -> Findin
 def _direct(document: Document, _: Findings, chat: Chat) -> Findings:
     if _is_short(document):
         return Findings(skipped="skipped_short")
-    return Findings(alignments=annotate_directly(document, chat))
+    config = chat.config
+    if config.method == "direct" or chat.prompts.lists is not ListForm.NAMES:
+        return Findings(alignments=annotate_directly(document, chat))
+    names = list_names(document, chat)
+    sure = not config.back_translation and all_sure(names, config)
+    return Findings(alignments=tuple(listed_entities(names, config)), sure=sure)
 
 
 def _is_short(document: Document) -> bool:

@@ -166,6 +166,17 @@ class Settings:
     )
     locate_tokens: int = _method("locate_tokens", "Most tokens of free alignment rounds but the last.", "", least=1)
     final_tokens: int = _method("final_tokens", "Most tokens of the last alignment round.", "", least=1)
+    names_above: float = _method(
+        "names_above", "A name of the tuned list of less probability (0 to 1) is `unsure`.", ""
+    )
+    kept_above: float = _method(
+        "kept_above", "Confidence (0 to 1) an English entity needs where the tuned list names nothing.", ""
+    )
+    cascade: float = _method(
+        "cascade",
+        "Without back-translation, do not translate where all listed names have this probability (0 to 1).",
+        metavar="P",
+    )
     min_confidence: float = _method(
         "min_confidence", "A bound answer of less confidence (0 to 1) is `unsure` and aligns nothing.", ""
     )

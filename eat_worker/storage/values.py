@@ -175,6 +175,7 @@ class StageResult:
     back_translation: str | None = None
     scores: Scores | None = None
     skipped: str | None = None  # a reason, e.g. skipped_short: the document ends here without a model call
+    sure: bool | None = None  # the names are found: the next stage is the scoring
 
 
 @dataclass(frozen=True, slots=True)

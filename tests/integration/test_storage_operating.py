@@ -262,7 +262,7 @@ def test_a_dispatcher_whose_last_pause_outlasted_the_outage_gives_the_living_tim
     scene.claim("w1")
     scene.expire()
     # It asked in vain, paused, and asks again when the database has just come back.
-    monkeypatch.setattr(scene.store.database, "seconds_since_failure", lambda: dispatcher.LONGEST_RETRY_SECONDS + 4)
+    monkeypatch.setattr(scene.store.database, "seconds_since_failure", lambda: dispatcher.RETRY.longest + 4)
     assert take(scene) == []
 
 

@@ -157,7 +157,7 @@ class Advancer:
         return retry(attempt, self._leases.stop, give_up)
 
     def _commit(self, claim: Claim, result: StageResult, rounds: RoundLog) -> Claim | None:
-        stage = Stage.DONE if result.skipped else claim.config.stage_after(claim.stage)
+        stage = Stage.DONE if result.skipped else claim.config.stage_after(claim.stage, sure=bool(result.sure))
         keep = (
             stage is not Stage.DONE and queue_of(claim.queues, stage) in self.queues and not self._leases.stop.is_set()
         )

@@ -30,7 +30,7 @@ def test_the_defaults_are_the_paper_with_bound_answers() -> None:
         ("alignment", "none", "alignment = 'none' is not one of: constrained, free, free[+]constrained"),
         ("matcher", None, "matcher = None is not one of: char, official"),
         ("extractor", "t5", "extractor = 't5' is not one of: chat"),
-        ("adapter_stages", ("backwards",), "adapter_stages: 'backwards' is not one of: forward, extract, backward, "),
+        ("adapter_stages", ("backwards",), "adapter_stages: 'backwards' is not one of: direct, forward, extract, "),
         ("adapter_stages", ("score",), "adapter_stages: 'score' is not one of"),
         ("tags", (), "tags: name at least one"),
         ("tags", ("PER", ""), "tags: name at least one"),
@@ -47,7 +47,7 @@ def test_a_value_that_cannot_work_is_refused_by_name(setting: str, value: Any, m
 
 
 def test_a_model_is_asked_in_five_stages() -> None:
-    assert CHAT_STAGES == ("forward", "extract", "backward", "back_translation", "direct")
+    assert CHAT_STAGES == ("direct", "forward", "extract", "backward", "back_translation")
     assert MethodConfig(adapter_stages=CHAT_STAGES).adapter_stages == CHAT_STAGES
 
 
@@ -55,6 +55,7 @@ def test_a_model_is_asked_in_five_stages() -> None:
     ("values", "expected"),
     [
         ({}, True),
+        ({"prompts": "tuned", "method": "direct"}, True),
         ({"alignment": "free"}, True),  # the forward rounds are bound
         ({"alignment": "free", "rounds": 1}, True),  # without a thinking round the translation still is
         ({"alignment": "free", "prompts": "official"}, True),  # also where no names are listed

@@ -29,6 +29,7 @@ def test_exactly_four_outcomes_have_a_span() -> None:
         "too_long",
         "refused",
         "unsure",
+        "outvoted",
         "truncated",
         "empty",
         "not_in_translation",
@@ -41,11 +42,11 @@ def test_exactly_four_outcomes_have_a_span() -> None:
 
 def test_stages_are_written_as_their_names() -> None:
     assert [f"{stage}" for stage in Stage] == [
+        "direct",
         "forward",
         "extract",
         "backward",
         "back_translation",
-        "direct",
         "score",
         "done",
     ]
