@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from eat_worker.method.config import TUNED_STAGES
-from eat_worker.method.prompts import prompt_set
 from eat_worker.models.adapter import WEIGHTS, AdapterCard, write_card
 from eat_worker.models.fingerprint import file_sha256
 from eat_worker.models.manifest import read_manifest
@@ -72,7 +71,6 @@ def write_names_cards(
             "task": "names",
             "stages": list(TUNED_STAGES),
             "prompts": PROMPTS,
-            "prompt_set": prompt_set(PROMPTS).id,
             "base": dict(parts),
             "sources": dict(sources),
             "phases": [one.figures() for one in taught],

@@ -12,14 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eat_worker.method.prompts import prompt_set
 from eat_worker.models.folder import folder_parts
 from eat_worker.training.adapter.checkpoint import NAME as CHECKPOINT
 from eat_worker.training.adapter.curve import JSON_NAME, write_curve
 from eat_worker.training.adapter.loop import History, train
 from eat_worker.training.adapter.tuning import Tell, claim
 from eat_worker.training.names.card import Taught, write_names_cards
-from eat_worker.training.names.chats import PROMPTS
 from eat_worker.training.names.lessons import Lesson, digest_of, first_lesson, second_lesson
 from eat_worker.training.names.sources import read_sources
 
@@ -90,7 +88,7 @@ def _learn(  # noqa: PLR0917  # a job's parts
         recipe=lesson.recipe,
         limits=lesson.limits if job.max_steps is None else replace(lesson.limits, max_steps=job.max_steps),
         folder=folder,
-        belongs_to={"base": dict(parts), "lesson": lesson.described(), "prompts": prompt_set(PROMPTS).id},
+        belongs_to={"base": dict(parts), "lesson": lesson.described()},
         tell=lambda history: tell("training", history),
     )
     student.save(folder)

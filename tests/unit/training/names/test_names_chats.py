@@ -31,7 +31,7 @@ def test_names_are_asked_with_the_words_of_the_product() -> None:
     assert not names_chat(Tagged("Bo saw Ulm.", ((0, 2, "PER"),)), "en", whole=False).turns[0].ends
 
 
-def test_words_are_asked_with_the_words_of_the_product() -> None:
+def test_words_are_asked_as_the_adapter_that_comes_along_was_taught() -> None:
     chat = words_chat(EaclPair("ko", "Seoul", "서울", "서울은 대한민국의 수도이다."))
     assert [message.content for message in chat.opening] == ["Copy the words that mean the English name."]
     assert (chat.turns[0].question, chat.turns[0].answer) == ("서울은 대한민국의 수도이다.\nSeoul", "서울")
