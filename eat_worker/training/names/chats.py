@@ -1,8 +1,9 @@
 """The two questions the adapter that comes along can answer: which names a text has, and which words one of them is.
 
-Names are asked with the prompts of the set `tuned`: what is trained is what will be asked. The words of a name are asked
-with prompts of this file: at work the plain weights do that, because an adapter that learnt it from first sentences of
-Wikipedia prefers their titles. The chats stay, so that the adapter can be made again as it is. Knows no file and no model.
+Names are asked with the prompts of the set `tuned`: what is trained is what will be asked. The words of a name are
+asked with a prompt of this file: at work the plain weights do that, because an adapter that learnt it from first
+sentences of Wikipedia prefers their titles. The chats stay, so that the adapter can be made again as it is. Knows no
+file and no model.
 """
 
 from __future__ import annotations
