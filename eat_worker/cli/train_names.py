@@ -1,4 +1,4 @@
-"""`eat train names`: make the adapter that comes along again, or one like it for another base."""
+"""`eat train names`: train an adapter as the one that comes along was, or one like it for another base."""
 
 from __future__ import annotations
 
