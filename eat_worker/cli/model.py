@@ -28,7 +28,7 @@ models_dir = setting("models_dir")
 def list_command(call: Call) -> None:
     """Show the catalog and the other models on this machine.
 
-    With --json: {"models": [{"name", "installed", "path", "size", "sha256", "licence", "languages", ...}]}.
+    With --json: {"models": [{"name", "installed", "path", "size", "sha256", "licence", "languages", "adapter", ...}]}.
     """
     models = _models(call.settings.models_dir)
     if call.as_json:
@@ -45,7 +45,7 @@ def list_command(call: Call) -> None:
                 "yes" if model["installed"] else "",
                 _size(model["size"]),
                 model["licence"],
-                model["summary"],
+                model["summary"] + ("; an adapter comes along" if model["adapter"] else ""),
             ]
             for model in models
         ]
@@ -59,6 +59,7 @@ def list_command(call: Call) -> None:
 def _models(folder: Path) -> list[dict[str, Any]]:
     from eat_worker.models.catalog import CATALOG
     from eat_worker.models.installed import installed
+    from eat_worker.settings.adapters import adapter_of
 
     here = {one.name: one for one in installed(folder)}
     models = [_described(known) for known in CATALOG]
@@ -77,6 +78,8 @@ def _models(folder: Path) -> list[dict[str, Any]]:
         }
         for one in here.values()
     ]
+    for model in models:
+        model["adapter"] = adapter_of(model["name"], "qwen") is not None
     return models
 
 

@@ -18,6 +18,7 @@ from eat_worker.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from eat_worker.models.conversion.gguf_lora import Type
     from eat_worker.models.partial import Progress
 
 _models_dir = setting("models_dir", "Where weights and their digests are kept.")
@@ -75,8 +76,10 @@ def merge_command(call: Call, base: str, lora: Path, out: Path) -> None:
 @eat_command("export-gguf-lora", short_help="Write an adapter for llama.cpp.")
 @click.argument("lora", metavar="ADAPTER", type=click.Path(path_type=Path))
 @_out("The new file.", metavar="FILE")
+@click.option("--type", "type_", type=click.Choice(["f32", "f16"]), default="f32", show_default=True,
+              help="How numbers are written; f16: half the size, rounded.")  # fmt: skip
 @_models_dir
-def export_command(call: Call, lora: Path, out: Path) -> None:
+def export_command(call: Call, lora: Path, out: Path, type_: Type) -> None:
     """Write the LoRA in the folder ADAPTER as a GGUF file: the setting `adapter` of the engine llamacpp.
 
     With --json: {"path", "size", "seconds"}.
@@ -84,7 +87,7 @@ def export_command(call: Call, lora: Path, out: Path) -> None:
     from eat_worker.models.conversion.gguf_lora import export_gguf_lora
 
     with _told(call, "matrices") as (progress, told):
-        told(export_gguf_lora(lora, out, models_dir=call.settings.models_dir, progress=progress))
+        told(export_gguf_lora(lora, out, models_dir=call.settings.models_dir, type_=type_, progress=progress))
 
 
 @contextmanager

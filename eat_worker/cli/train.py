@@ -1,4 +1,4 @@
-"""`eat train`: its group, and an extractor of English entities from BIO files; `train_adapter` has the other."""
+"""`eat train`: its group, and an extractor from BIO files; adapters are in `train_adapter` and `train_names`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 from eat_worker.cli.call import Call
 from eat_worker.cli.call import command as eat_command
 from eat_worker.cli.train_adapter import adapter_command
+from eat_worker.cli.train_names import names_command
 
 train_command = click.Group("train", help="Train an extractor or an adapter.")
 _PATH = click.Path(path_type=Path)
@@ -59,5 +60,5 @@ def extractor_command(
     call.tell(f"card: {card_path(out)}")
 
 
-for _command in (extractor_command, adapter_command):
+for _command in (extractor_command, adapter_command, names_command):
     train_command.add_command(_command)

@@ -70,14 +70,10 @@ def adapter_command(
     written: after any stop the same command with --resume continues. With --json: {"adapter", "steps",
     "horizon", "stopped", "seconds", "tokens", "left_out", "loss", "held_out_loss", "before", "after"}.
     """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise ConfigurationError(f"{', '.join(missing)} is not installed; run: pip install 'eat_worker[train]'")
+    demand_ready(base)
     from eat_worker.training.adapter.recipe import Limits
     from eat_worker.training.adapter.tuning import Job, tune
 
-    if not base.is_dir():
-        raise ConfigurationError(f"{base}: no such folder; make one from a GGUF file with: eat model convert")
     job = Job(
         base=base,
         files=files,
@@ -94,7 +90,7 @@ def adapter_command(
     if card is not None:
         job = _repeated(job, card)
     with ExitStack() as stack:
-        trained = tune(job, _teller(call, stack))
+        trained = tune(job, teller(call, stack))
     _show(call, folder, trained)
 
 
@@ -117,7 +113,16 @@ def _repeated(job: Job, card: Path) -> Job:
     return replace(job, recipe=again.recipe, limits=again.limits, method=again.method, repeats=again)
 
 
-def _teller(call: Call, stack: ExitStack) -> Tell:
+def demand_ready(base: Path) -> None:
+    """Raises ConfigurationError, with what to do, unless the libraries and the base are here."""
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(f"{', '.join(missing)} is not installed; run: pip install 'eat_worker[train]'")
+    if not base.is_dir():
+        raise ConfigurationError(f"{base}: no such folder; make one from a GGUF file with: eat model convert")
+
+
+def teller(call: Call, stack: ExitStack) -> Tell:
     """Tells what goes on, and how many steps are done."""
     from eat_worker.cli.progress import Progress
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -43,8 +45,22 @@ def test_wheel_holds_migrations_and_data_and_no_launcher(wheel: Path) -> None:
     assert "eat_worker/migrations/versions/0001_initial.py" in names
     assert "eat_worker/metrics/published.json" in names
     assert "eat_worker/py.typed" in names
+    assert "eat_worker/training/names/readme.md" in names
     assert "cli.py" not in names
     assert not [name for name in names if name.endswith(".pyc") or name.startswith("tests/")]
+
+
+def test_wheel_holds_the_adapter_in_both_forms_with_its_licence(wheel: Path) -> None:
+    folder = "eat_worker/models/adapters/qwen2.5-coder-1.5b-instruct-q4_k_m"
+    archive = zipfile.ZipFile(wheel)
+    sizes = {Path(one.filename).name: one.file_size for one in archive.infolist() if one.filename.startswith(folder)}
+    forms = {"adapter.gguf", "adapter_config.json", "adapter_model.safetensors"}
+    assert set(sizes) == forms | {"README.md", "eat_adapter.json"}
+    assert max(sizes.values()) <= 10_000_000
+    card = json.loads(archive.read(f"{folder}/eat_adapter.json"))
+    assert card["weights"] == hashlib.sha256(archive.read(f"{folder}/adapter_model.safetensors")).hexdigest()
+    assert card["weights"].encode() in archive.read(f"{folder}/adapter.gguf")  # says what it was made of
+    assert b"CC BY-SA 4.0" in archive.read(f"{folder}/README.md")
 
 
 @pytest.mark.timeout(600)

@@ -1,12 +1,13 @@
 """An adapter as the GGUF file that llama.cpp loads: the same LoRA for the embedded engine.
 
-Matrices are written as they are, in float32. llama.cpp keeps Qwen2's queries and keys in the order of transformers, so
-nothing is permuted, as it would have to be for Llama.
+Matrices are written as they are, in float32, or rounded to float16, which halves the file. llama.cpp keeps Qwen2's
+queries and keys in the order of transformers, so nothing is permuted, as it would have to be for Llama.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from eat_worker.errors import ConfigurationError
 from eat_worker.models.adapter import Adapter, read_adapter
@@ -16,8 +17,15 @@ from eat_worker.models.conversion.layout import to_gguf
 from eat_worker.models.fingerprint import file_sha256
 from eat_worker.models.partial import Progress, require_room, silent
 
+Type = Literal["f32", "f16"]
+"""What the numbers are written as; bfloat16 weights lose nothing in f32, and in f16 what is below 6e-8."""
 
-def export_gguf_lora(adapter: Path, out: Path, *, models_dir: Path, progress: Progress = silent) -> Path:
+_BYTES: dict[Type, int] = {"f32": 4, "f16": 2}
+
+
+def export_gguf_lora(
+    adapter: Path, out: Path, *, models_dir: Path, type_: Type = "f32", progress: Progress = silent
+) -> Path:
     """Write the adapter in the folder `adapter` into the new file `out`; gives `out`.
 
     Raises ConfigurationError when `out` is there already or the adapter is no plain LoRA of a Qwen2's matrices,
@@ -30,11 +38,13 @@ def export_gguf_lora(adapter: Path, out: Path, *, models_dir: Path, progress: Pr
     if unpaired or not names:
         raise ConfigurationError(f"{adapter}: LoRA matrices come in pairs; {unpaired[:1] or 'all'} are missing")
     with building(out, progress) as temporary:
-        _write(read, names, temporary, file_sha256(read.file, models_dir), progress)
+        _write(read, names, temporary, file_sha256(read.file, models_dir), type_, progress)
     return out
 
 
-def _write(adapter: Adapter, names: dict[str, str], path: Path, digest: str, progress: Progress) -> None:
+def _write(  # noqa: PLR0917  # all of them needed
+    adapter: Adapter, names: dict[str, str], path: Path, digest: str, type_: Type, progress: Progress
+) -> None:
     from gguf import GGUFWriter
     from safetensors import safe_open
 
@@ -47,9 +57,12 @@ def _write(adapter: Adapter, names: dict[str, str], path: Path, digest: str, pro
     writer.add_string("eat_worker.adapter_sha256", digest)
     with safe_open(adapter.file, framework="pt") as lora:
         for number, (name, written_as) in enumerate(names.items(), start=1):
-            writer.add_tensor(written_as, lora.get_tensor(f"base_model.model.{name}").float().numpy())
+            matrix = lora.get_tensor(f"base_model.model.{name}").float()
+            writer.add_tensor(written_as, (matrix.half() if type_ == "f16" else matrix).numpy())
             progress(number, len(names), "matrices")
-    require_room(path.parent, sum(4 * rows * columns for rows, columns in adapter.shapes.values()), path.name)
+    require_room(
+        path.parent, sum(_BYTES[type_] * rows * columns for rows, columns in adapter.shapes.values()), path.name
+    )
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

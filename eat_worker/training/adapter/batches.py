@@ -1,6 +1,7 @@
 """Which chats a step is made of, in which order, and how they are laid into tensors.
 
-The order is a function of seed and epoch alone, so a resumed run reads what an undisturbed one would have read.
+The order is the one given, or a function of seed and epoch alone, so a resumed run reads what an undisturbed one would
+have read.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ def steps_per_epoch(examples: Sequence[Example], recipe: Recipe) -> int:
 
 
 def steps(examples: Sequence[Example], recipe: Recipe, begin: int) -> Iterator[list[Example]]:
-    """The chats of every step from number `begin` on, through all epochs, each in an order of its own."""
+    """The chats of every step from number `begin` on, through all epochs, each in an order of its own unless the recipe
+    keeps the given one.
+    """
     per_epoch = steps_per_epoch(examples, recipe)
     for epoch in range(begin // per_epoch, recipe.epochs):
         order = list(range(len(examples)))
-        random.Random(f"{recipe.seed}/{epoch}").shuffle(order)
+        if not recipe.in_order:
+            random.Random(f"{recipe.seed}/{epoch}").shuffle(order)
         first = begin - epoch * per_epoch if epoch == begin // per_epoch else 0
         for step in range(first, per_epoch):
             yield [examples[at] for at in order[step * recipe.batch : (step + 1) * recipe.batch]]

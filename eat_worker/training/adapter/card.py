@@ -67,6 +67,11 @@ def write_cards(folder: Path, trained: Trained, *, threads: int, digests: Path) 
     write_card(folder, card)
 
 
+def versions() -> dict[str, str]:
+    """The version of this program and of each library that training computes with."""
+    return {"eat_worker": __version__} | {name: version(name) for name in _LIBRARIES}
+
+
 def is_finished(folder: Path) -> bool:
     """Whether the run that this folder is for has ended."""
     return (folder / CARD).exists()
@@ -91,7 +96,7 @@ def _card(folder: Path, trained: Trained, threads: int, digests: Path) -> Adapte
             "data": dict(trained.data),
             "run": trained.figures(),
             "threads": threads,
-            "versions": {"eat_worker": __version__} | {name: version(name) for name in _LIBRARIES},
+            "versions": versions(),
         },
     )
 

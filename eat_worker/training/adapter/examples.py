@@ -18,7 +18,9 @@ from eat_worker.training.eacl.chats import Conversation
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One chat. `answers` are [start, end) of `ids`, each with the token that ends the answer; loss is there only."""
+    """One chat. `answers` are [start, end) of `ids`, each with the token that ends the answer, if it ends there; loss
+    is there only.
+    """
 
     ids: tuple[int, ...]
     answers: tuple[tuple[int, int], ...]
@@ -51,7 +53,10 @@ def _example(chat: Conversation, chat_ids: ChatIds) -> Example:
     whole = chat_ids.encode(messages).ids
     if any(whole[:start] != prompt for start, prompt in starts):
         raise ConfigurationError("the chat template rewrites earlier turns; no adapter can be trained for it")
-    answers = tuple((start, _end(whole, start, chat_ids.vocabulary.control)) for start, _ in starts)
+    answers = tuple(
+        (start, _end(whole, start, chat_ids.vocabulary.control) - (not turn.ends))
+        for (start, _), turn in zip(starts, chat.turns, strict=True)
+    )
     return Example(tuple(whole[: answers[-1][1]]), answers)
 
 

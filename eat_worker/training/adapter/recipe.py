@@ -45,6 +45,8 @@ class Recipe:
     #: Share of all pages that is not trained on.
     held_out: float = 0.1
     seed: int = 0
+    #: Chats are learnt in the order given, instead of in one of its own per epoch.
+    in_order: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():

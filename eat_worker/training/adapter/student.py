@@ -7,6 +7,7 @@ for training alone, fresh from its folder, and one that has answered is refused.
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,23 +16,26 @@ from typing import Any
 import torch
 
 from eat_worker.errors import ConfigurationError, NumericFault
+from eat_worker.models.adapter import Adapter, read_adapter
 from eat_worker.training.adapter.batches import passes, tensors
 from eat_worker.training.adapter.examples import Example
 from eat_worker.training.adapter.recipe import PROJECTIONS, Recipe
 
 
 class Student:
-    """A base model with a new adapter.
+    """A base model with a new adapter, or with the one in the folder `start`, which has to have the recipe's r.
 
     The adapter computes in bf16, as it will at work; AdamW changes float32 copies of its weights, because steps smaller
     than bf16 can write would be lost. Raises ConfigurationError when the base cannot be loaded or have the adapter.
     """
 
-    def __init__(self, base: Path, recipe: Recipe) -> None:
-        self._recipe = recipe
+    def __init__(self, base: Path, recipe: Recipe, start: Path | None = None) -> None:
+        self._recipe, self._base = recipe, base
         self._causal = load_base(base, recipe.base_precision)
         self.device: torch.device = self._causal.device
         self._peft = _with_adapter(self._causal, recipe)
+        if start is not None:
+            _go_on_from(self._peft, read_adapter(start), recipe)
         if self.device.type == "cuda":  # activations of all layers would not fit beside a large base
             self._causal.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         self._causal.train()
@@ -75,6 +79,7 @@ class Student:
         """Write the adapter as peft has it: adapter_model.safetensors and adapter_config.json."""
         self._peft.save_pretrained(folder)
         (folder / "README.md").unlink(missing_ok=True)  # peft's empty form
+        _name_base(folder / "adapter_config.json", self._base)
 
     def state(self) -> dict[str, Any]:
         """All that a later process needs to go on as if nothing had happened."""
@@ -127,6 +132,26 @@ def _with_adapter(causal: Any, recipe: Recipe) -> Any:
             return get_peft_model(causal, config)
     except ValueError as error:
         raise ConfigurationError(f"the base model cannot have the adapter: {error}; train on a Qwen2 model") from error
+
+
+def _go_on_from(peft: Any, adapter: Adapter, recipe: Recipe) -> None:
+    """Put the adapter's weights into the new one. Raises ConfigurationError on another r, alpha or other matrices."""
+    from peft import set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    if (adapter.r, adapter.alpha, adapter.targets) != (recipe.r, recipe.alpha, tuple(sorted(PROJECTIONS))):
+        raise ConfigurationError(f"{adapter.folder}: r = {adapter.r}, alpha = {adapter.alpha} are not the recipe's")
+    loaded: Any = set_peft_model_state_dict(peft, load_file(adapter.file))
+    if loaded.unexpected_keys:
+        raise ConfigurationError(f"{adapter.folder} does not fit the base: {loaded.unexpected_keys[0]}")
+
+
+def _name_base(config: Path, base: Path) -> None:
+    """The base by its name in the place of its path on this machine, and the same bytes every time."""
+    values = json.loads(config.read_text(encoding="utf-8"))
+    values["base_model_name_or_path"] = base.resolve().name.removesuffix("-hf")
+    values["target_modules"] = sorted(values["target_modules"])  # peft has a set
+    config.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def load_base(folder: Path, precision: str) -> Any:

@@ -64,7 +64,7 @@ def tune(job: Job, tell: Tell) -> Trained:
     corpus = read_corpus(job.files, job.recipe, job.lang)
     base = folder_parts(job.base, job.digests)
     _demand_same(job.repeats, corpus, base)
-    _claim(job)
+    claim(job.folder, resume=job.resume)
     asked = sample(corpus.held_out, job.measured, config=job.method, seed=job.recipe.seed) if job.measured else []
     before = _before(job, asked, tell)
     history, left_out = _train(job, corpus, base, tell)
@@ -76,17 +76,21 @@ def tune(job: Job, tell: Tell) -> Trained:
     return trained
 
 
-def _claim(job: Job) -> None:
-    if job.resume and not job.folder.is_dir():
-        raise ConfigurationError(f"{job.folder} is not there: nothing to resume")
-    if not job.resume and job.folder.exists():
-        raise ConfigurationError(f"{job.folder} exists already; add --resume to continue, or name another folder")
-    if job.resume and is_finished(job.folder):
-        raise ConfigurationError(f"{job.folder} is finished; name another folder to train again")
+def claim(folder: Path, *, resume: bool) -> None:
+    """Make the new folder of a run.
+
+    Raises ConfigurationError when it is there already; with `resume`, when it is not, or its run has ended.
+    """
+    if resume and not folder.is_dir():
+        raise ConfigurationError(f"{folder} is not there: nothing to resume")
+    if not resume and folder.exists():
+        raise ConfigurationError(f"{folder} exists already; add --resume to continue, or name another folder")
+    if resume and is_finished(folder):
+        raise ConfigurationError(f"{folder} is finished; name another folder to train again")
     try:
-        job.folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"{job.folder} cannot be made: {error.strerror}; name another folder") from error
+        raise ConfigurationError(f"{folder} cannot be made: {error.strerror}; name another folder") from error
 
 
 def _demand_same(repeats: Repeat | None, corpus: Corpus, base: dict[str, str]) -> None:

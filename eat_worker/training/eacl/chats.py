@@ -41,6 +41,8 @@ class Turn:
     answer: str
     #: The answer is the exact words of the text, so it can be judged by comparing; else a thought on the way there.
     final: bool
+    #: The answer is over where it ends. Otherwise more might follow, and what does is not learnt; only of a last turn.
+    ends: bool = True
 
 
 @dataclass(frozen=True, slots=True)

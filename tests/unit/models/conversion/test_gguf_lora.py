@@ -50,6 +50,18 @@ def test_every_matrix_is_there_as_it_was(tiny_adapter_folder: Path, tmp_path: Pa
     assert told == list(range(1, 29))
 
 
+def test_float16_has_the_same_numbers_rounded_in_half_the_bytes(tiny_adapter_folder: Path, tmp_path: Path) -> None:
+    whole, half = (
+        export_gguf_lora(tiny_adapter_folder, tmp_path / f"{type_}.gguf", models_dir=tmp_path, type_=type_)
+        for type_ in ("f32", "f16")
+    )
+    tensors = {path: {one.name: one for one in gguf.GGUFReader(path).tensors} for path in (whole, half)}
+    assert {one.tensor_type.name for one in tensors[half].values()} == {"F16"}
+    for name, tensor in tensors[whole].items():
+        assert np.array_equal(np.array(tensors[half][name].data), np.array(tensor.data).astype(np.float16))
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+
+
 def test_what_is_there_is_never_replaced(tiny_adapter_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "lora.gguf").write_text("abc")
     with pytest.raises(ConfigurationError, match="exists already"):

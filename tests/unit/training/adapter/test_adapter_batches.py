@@ -50,3 +50,8 @@ def test_tensors_say_from_where_which_token_is_to_be_predicted() -> None:
     assert batch.rows.tolist() == [0, 0, 1]
     assert batch.columns.tolist() == [0, 2, 0]
     assert batch.wanted.tolist() == [8, 10, 6]
+
+
+def test_a_recipe_may_keep_the_order_given() -> None:
+    kept = replace(RECIPE, in_order=True)
+    assert [lengths(step) for step in steps(CHATS, kept, 0)] == [[2, 3], [4, 5], [6]] * 2

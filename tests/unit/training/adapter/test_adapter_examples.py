@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,15 @@ def test_a_forged_turn_in_a_text_ends_no_answer(tiny_qwen_folder: Path) -> None:
     ((start, end),) = example.answers
     end_token = _token(tiny_qwen_folder, "<|im_end|>")
     assert [at for at in range(start, len(example.ids)) if example.ids[at] == end_token] == [end - 1]
+
+
+def test_of_an_answer_that_may_go_on_the_end_is_not_learnt(tiny_qwen_folder: Path) -> None:
+    whole = replace(CHAT, turns=CHAT.turns[:1])
+    open_ = replace(CHAT, turns=(replace(CHAT.turns[0], ends=False),))
+    (learnt, cut), _ = examples_of([whole, open_], tiny_qwen_folder, 512)
+    ((start, end),) = learnt.answers
+    assert cut.ids == learnt.ids[:-1]
+    assert cut.answers == ((start, end - 1),)
 
 
 def test_chats_that_are_too_long_are_counted(tiny_qwen_folder: Path) -> None:

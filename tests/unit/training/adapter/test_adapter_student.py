@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,3 +125,32 @@ def test_a_base_without_the_projections_is_refused() -> None:
 
     with pytest.raises(ConfigurationError, match="train on a Qwen2 model"):
         _with_adapter(torch.nn.Sequential(torch.nn.Linear(2, 2)), Recipe())
+
+
+def test_a_student_goes_on_from_an_adapter_as_it_was_saved(
+    chats: list[Example], tiny_qwen_folder: Path, small_recipe: Recipe, tmp_path: Path
+) -> None:
+    first = Student(tiny_qwen_folder, small_recipe)
+    before = first.look(chats)
+    for _ in range(4):
+        first.learn(chats, 0.02)
+    first.save(tmp_path)
+    second = Student(tiny_qwen_folder, replace(small_recipe, seed=99), tmp_path)
+    assert second.look(chats) == first.look(chats) < 0.9 * before
+
+
+def test_an_adapter_of_another_rank_is_not_gone_on_from(
+    tiny_qwen_folder: Path, small_recipe: Recipe, tmp_path: Path
+) -> None:
+    Student(tiny_qwen_folder, small_recipe).save(tmp_path)
+    with pytest.raises(ConfigurationError, match="r = 8, alpha = 16 are not the recipe's"):
+        Student(tiny_qwen_folder, replace(small_recipe, r=4), tmp_path)
+
+
+def test_a_saved_adapter_names_its_base_and_no_path(
+    tiny_qwen_folder: Path, small_recipe: Recipe, tmp_path: Path
+) -> None:
+    Student(tiny_qwen_folder, small_recipe).save(tmp_path)
+    config = json.loads((tmp_path / "adapter_config.json").read_text(encoding="utf-8"))
+    assert config["base_model_name_or_path"] == tiny_qwen_folder.name.removesuffix("-hf")
+    assert config["target_modules"] == sorted(config["target_modules"])
