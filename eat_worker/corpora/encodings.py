@@ -7,6 +7,7 @@ Knows bytes; knows no line and no record.
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 
 from eat_worker.errors import ConfigurationError
@@ -24,6 +25,7 @@ _UNMARKED = {  # where the zero bytes of an ASCII character stand
     (False, True, False, True): "utf-16-le",
     (True, False, True, False): "utf-16-be",
 }
+_BINARY = re.compile(rb"[\x00-\x08]")
 _FEWEST_BYTES = 12  # beyond ASCII; fewer say nothing about an encoding, and are refused with their lines
 
 
@@ -76,7 +78,7 @@ def _looks_legacy(sample: bytes) -> bool:
         except UnicodeDecodeError:
             bad += 1
             high += sum(byte > 0x7F for byte in line)
-    return high >= _FEWEST_BYTES and bad > 4 * good and b"\x00" not in sample
+    return high >= _FEWEST_BYTES and bad > 4 * good and not _BINARY.search(sample)
 
 
 def _guess(sample: bytes) -> str:

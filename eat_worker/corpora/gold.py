@@ -94,7 +94,10 @@ def _placed(mentions: list[Mention], text: str, unit: Unit | None, tally: Tally)
     hint = f"; in {SAID[other]} it would fit: --offsets {other}" if other else ""
     if bad.words is not None and converted([bad._replace(words=None)], text, asked):
         raise RecordError("E_ENTITY", f"{what} has the words {bad.words[:40]!r}, which do not stand there{hint}")
-    raise RecordError("E_ENTITY", f"{what} is not a span of a text of {_size(text, asked)} {SAID[asked]}{hint}")
+    sizes = f"{_size(text, asked)} {SAID[asked]}"
+    if asked == "code-points" and _size(text, "utf16") != len(text):
+        sizes += f" ({_size(text, 'utf16')} {SAID['utf16']})"
+    raise RecordError("E_ENTITY", f"{what} is not a span of a text of {sizes}{hint}")
 
 
 def _size(text: str, unit: Unit) -> int:

@@ -23,6 +23,7 @@ _PREFIX = re.compile(r"([a-z]{2,12}(?:-[a-z]+)*):")
 _NUMBER = re.compile(r"[0-9]{1,9}(?:[-.][0-9]{1,9})?")  # 7, 7-8 or 7.1
 _TAG = re.compile(r"O|[BIESLUM]-.+")
 _VOICE = 50  # lines of a sentence that have a say; an endless first sentence is one voice among many
+_BLANK, _HASH = " ", "#"
 _CHARACTER_SHARE = 0.8  # of tokens in a sentence, and of sentences in a file
 _FOREIGN_SHARE = 0.5  # a sentence of a file of characters has more single ones
 _SPELT = 12  # so many single letters in a row are a sentence cut into characters
@@ -88,11 +89,11 @@ class Layout:
         if self.characters:
             if _single_share(rows) < _FOREIGN_SHARE and len(rows) > 1:
                 raise RecordError("E_LAYOUT", "the tokens are words, and those of the file are single characters")
-            rows = [row._replace(token=" ") if self._is_blank(row.token) else row for row in rows]
+            rows = [row._replace(token=_BLANK) if self._is_blank(row.token) else row for row in rows]
         return prefix.removesuffix(":") if self.prefixed else "", list(rows)
 
     def _is_blank(self, token: str) -> bool:
-        return not token or (self.hash_blank and token == "#")
+        return not token or (self.hash_blank and token == _HASH)
 
     def is_comment(self, line: str) -> bool:
         """Whether a line speaks about the sentence; the token # stands in a line like any other token's."""

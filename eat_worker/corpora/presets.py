@@ -18,21 +18,7 @@ LABELS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "wikiann": _bio("PER", "ORG", "LOC"),
         "conll2002": _bio("PER", "ORG", "LOC", "MISC"),
         "conll2003": _bio("PER", "ORG", "LOC", "MISC"),
-        "klue": (
-            "B-DT",
-            "I-DT",
-            "B-LC",
-            "I-LC",
-            "B-OG",
-            "I-OG",
-            "B-PS",
-            "I-PS",
-            "B-QT",
-            "I-QT",
-            "B-TI",
-            "I-TI",
-            "O",
-        ),  # fmt: skip
+        "klue": (*_bio("DT", "LC", "OG", "PS", "QT", "TI")[1:], "O"),
         "masakhaner": _bio("PER", "ORG", "LOC", "DATE"),
     }
 )

@@ -129,6 +129,8 @@ def _records(path: Path | str, how: How, tally: Tally, stack: ExitStack) -> Reco
         if read is not None:
             return read(lines, defaults, tally)
     read_path = reader(name).read_path
+    if str(path) == "-":
+        raise CorpusError(f"a file of the format {name} cannot be read from a pipe; name the file")
     if read_path is None:
         raise CorpusError(f"{path} is a folder; name a file in it")
     return read_path(place, defaults, tally)

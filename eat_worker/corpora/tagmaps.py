@@ -15,12 +15,12 @@ from eat_worker.method.document import TAGS
 
 TagMap = Mapping[str, str | None]
 
-_PLAIN: dict[str, str | None] = {tag: tag for tag in TAGS}
+_PLAIN: TagMap = {tag: tag for tag in TAGS}
 
-_MULTICONER: dict[str, str | None] = {
+_MULTICONER: TagMap = {
     "PER": "PER", "LOC": "LOC", "CORP": "ORG", "GRP": "ORG", "PROD": None, "CW": None
 }  # fmt: skip
-_MULTICONER2: dict[str, str | None] = (
+_MULTICONER2: TagMap = (
     dict.fromkeys(("Scientist", "Artist", "Athlete", "Politician", "Cleric", "SportsManager", "OtherPER"), "PER")
     | dict.fromkeys(("Facility", "OtherLOC", "HumanSettlement", "Station"), "LOC")
     | dict.fromkeys(("MusicalGRP", "PublicCorp", "PrivateCorp", "OtherCorp", "AerospaceManufacturer"), "ORG")
@@ -93,7 +93,7 @@ def _in_capitals(tags: TagMap, name: str) -> str | None:
 
 def suggestion(dropped: Iterable[str]) -> str:
     """The --tag-map that would keep these tags, to be filled in by the user."""
-    return json.dumps({name: "PER, LOC, ORG or null" for name in dropped}, ensure_ascii=False)
+    return json.dumps(dict.fromkeys(dropped, "PER, LOC, ORG or null"), ensure_ascii=False)
 
 
 def chosen_tag_map(word: str) -> TagMap:

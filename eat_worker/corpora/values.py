@@ -95,7 +95,7 @@ class Values:
         return piece
 
     def _cut_at(self, data: bytes, place: int) -> tuple[int, bool, bool] | None:
-        """What a mark ends: the place behind it, whether that stands between values, and whether it was never closed."""
+        """What a mark ends: the place behind it, whether it stands between values, whether it was never closed."""
         byte = data[place]
         if byte == _NEWLINE:
             self._lines += 1

@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from eat_worker.method.languages import UNSPACED
+
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU, BLEUScore
 
@@ -42,8 +44,11 @@ class Bleu:
 
 
 def tokenizer_for(lang: str) -> str:
-    """sacrebleu's tokenizer for a language: zh, ja-mecab, ko-mecab (char where MeCab is absent), otherwise 13a."""
-    name, modules = _TOKENIZERS.get(lang, ("13a", ()))
+    """sacrebleu's tokenizer for a language: zh, ja-mecab, ko-mecab (char where MeCab is absent), otherwise 13a.
+
+    char for the other languages without blanks between words, which 13a takes for one long word.
+    """
+    name, modules = _TOKENIZERS.get(lang, ("char" if lang in UNSPACED else "13a", ()))
     return name if all(find_spec(module) is not None for module in modules) else "char"
 
 

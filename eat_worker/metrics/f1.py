@@ -13,15 +13,13 @@ from itertools import pairwise
 from typing import Literal
 
 from eat_worker.method.document import TAGS
+from eat_worker.method.languages import UNSPACED
 
 Counts = tuple[int, int, int]
 """True positives, false positives, false negatives."""
 
 Entity = tuple[int, int, str]
 """[start, end) and tag; the offsets count code points of a text, or tokens where the function says so."""
-
-CHARACTER_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "km", "my"})
-"""Languages written without spaces between words: a token is one character."""
 
 _Label = tuple[str, bool]  # tag of a unit; whether the entity covers the unit from end to end
 
@@ -64,8 +62,8 @@ def weighted_f1(counts: Mapping[str, Counts]) -> float:
 
 
 def tokens_of(text: str, lang: str) -> list[tuple[int, int]]:
-    """Spans of the tokens: runs of non-space code points, or each one alone in a language of CHARACTER_LANGUAGES."""
-    pattern = r"\S" if lang in CHARACTER_LANGUAGES else r"\S+"
+    """Spans of the tokens: runs of non-space code points, or each one alone in a language of UNSPACED."""
+    pattern = r"\S" if lang in UNSPACED else r"\S+"
     return [match.span() for match in re.finditer(pattern, text)]
 
 

@@ -14,7 +14,7 @@ from eat_worker.corpora.records import Rejected, Tally
 from eat_worker.errors import CorpusError
 from eat_worker.method.document import Document
 
-Format = Literal["jsonl", "bio", "json", "csv", "text"]
+Format = Literal["quarantine", "jsonl", "bio", "json", "csv", "docbin", "parquet", "brat", "text"]
 READERS: tuple[Format, ...] = get_args(Format)
 """In the order in which they are asked whether a file is theirs; the last takes what no other wants."""
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -39,7 +39,7 @@ class Table:
 
     def fields(self, row: str) -> list[str]:
         """The fields of a row. Raises RecordError (E_COLUMNS) when it has other columns than the first one."""
-        quoting = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
+        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
         try:
             (fields,) = csv.reader([row], delimiter=self.separator, quoting=quoting)
         except (csv.Error, ValueError) as error:
@@ -54,9 +54,9 @@ def table_of(header: str) -> Table | None:
     for separator in _SEPARATORS:
         fields = next(csv.reader([header], delimiter=separator), [])
         names = tuple(field.strip().lower() for field in fields)
-        if len(set(names)) == len(names) and any(name in _TEXTS or name == "tokens" for name in names):
-            if len(names) > 1 or separator == ",":
-                return Table(separator, separator != "\t" or '"' in header, names)
+        textual = len(set(names)) == len(names) and any(name in _TEXTS or name == "tokens" for name in names)
+        if textual and (len(names) > 1 or separator == _SEPARATORS[-1]):
+            return Table(separator, separator != "\t" or '"' in header, names)
     return None
 
 

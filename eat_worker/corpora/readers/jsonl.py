@@ -1,4 +1,4 @@
-"""JSON Lines: one record per line. Every line ends as a document, as a refused record with its reason, or as a blank."""
+"""JSON Lines: one record per line. Every line ends as a document, as a refused record, or as a blank."""
 
 from __future__ import annotations
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from eat_worker.method.document import Alignment, Document
+from eat_worker.method.languages import UNSPACED
 from eat_worker.metrics.bleu import sentence_bleu
 from eat_worker.metrics.entropy import entropy_loss
-from eat_worker.metrics.f1 import CHARACTER_LANGUAGES, Counts, micro, official, span_counts, token_strict
+from eat_worker.metrics.f1 import Counts, micro, official, span_counts, token_strict
 from eat_worker.storage.values import Scores
 
 
@@ -41,7 +42,7 @@ def _by_scorer(document: Document, alignments: Sequence[Alignment]) -> dict[str,
         text,
         [(text[start:end], tag) for start, end, tag in gold],
         [(text[start:end], tag) for start, end, tag in found],
-        zh=document.lang in CHARACTER_LANGUAGES,
+        zh=document.lang in UNSPACED,
     )
     return counts if released is None else {**counts, "official": released}
 
