@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import click
 
@@ -111,7 +111,7 @@ class CorpusOptions(TypedDict):
     encoding: str | None
     offsets: Any
     split: bool
-    on_error: str
+    on_error: Literal["skip", "fail"]
     limit: int | None
     tag_map: str | None
     strict_bio: bool

@@ -19,12 +19,6 @@ _MARKS = (  # the longer mark first: that of UTF-32 begins like that of UTF-16
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
-_UNMARKED = {  # where the zero bytes of an ASCII character stand
-    (False, True, True, True): "utf-32-le",
-    (True, True, True, False): "utf-32-be",
-    (False, True, False, True): "utf-16-le",
-    (True, False, True, False): "utf-16-be",
-}
 _BINARY = re.compile(rb"[\x00-\x08]")
 _FEWEST_BYTES = 12  # beyond ASCII; fewer say nothing about an encoding, and are refused with their lines
 
@@ -46,9 +40,9 @@ def detected(sample: bytes) -> tuple[str, str]:
     for mark, name in _MARKS:
         if sample.startswith(mark):
             return name, "by its byte order mark"
-    shape = tuple(byte == 0 for byte in sample[:4])
-    if len(sample) >= 4 and shape in _UNMARKED and _is_wide(sample, _UNMARKED[shape]):
-        return _UNMARKED[shape], "by its zero bytes; it has no byte order mark"
+    wide = _wide(sample)
+    if wide:
+        return wide, "by its zero bytes; it has no byte order mark"
     if _looks_legacy(sample):
         guess = _guess(sample)
         if guess:
@@ -56,14 +50,30 @@ def detected(sample: bytes) -> tuple[str, str]:
     return "utf-8", ""
 
 
-def _is_wide(sample: bytes, name: str) -> bool:
-    """Whether a file without mark is UTF-16 or UTF-32 and not one with a few zero bytes in its first record."""
-    width = 4 if "32" in name else 2
+def _wide(sample: bytes) -> str:
+    """UTF-16 or UTF-32 without a mark, by where the zero bytes stand; "" for a file with a few of them by accident."""
+    zeros = [sample[place::4].count(0) for place in range(4)]
+    quarter = len(sample) // 4
+    if quarter and zeros[3] >= quarter and zeros[2] >= quarter // 2 and _decodes(sample, "utf-32-le"):
+        return "utf-32-le"
+    if quarter and zeros[0] >= quarter and zeros[1] >= quarter // 2 and _decodes(sample, "utf-32-be"):
+        return "utf-32-be"
+    even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
+    if 8 * min(even, odd) > max(even, odd) or not max(even, odd):
+        return ""
+    name, newline = ("utf-16-le", b"\n\x00") if odd > even else ("utf-16-be", b"\x00\n")
+    if 2 * sample.count(newline) < sample.count(b"\n") or not _decodes(sample, name):
+        return ""
+    many = max(even, odd) * 4 > len(sample)  # half of them are zero where the text is ASCII
+    return name if many or not _decodes(sample, "utf-8") else ""
+
+
+def _decodes(sample: bytes, name: str) -> bool:
     try:
-        text = codecs.getincrementaldecoder(name)().decode(sample[: len(sample) // width * width])
+        codecs.getincrementaldecoder(name)().decode(sample)
     except UnicodeDecodeError:
         return False
-    return "\x00" not in text and "\n" in text + "\n" and sample.count(0) * (width + 1) >= len(sample) // 4
+    return True
 
 
 def _looks_legacy(sample: bytes) -> bool:

@@ -189,11 +189,18 @@ def open_lines(
     with ExitStack() as stack:
         stream = stack.enter_context(_open(Path(path), name))
         live = not stream.seekable()
-        if not live and stream.read(len(_ZIP)) == _ZIP:
+        if not live and _begins(stream, name) == _ZIP:
             stream = stack.enter_context(_member(Path(path), name, ""))
         elif not live:
             stream.seek(0)
         yield Lines(name, _chunks(name, stream), max_line_bytes, encoding=encoding, live=live)
+
+
+def _begins(stream: BinaryIO, name: str) -> bytes:
+    try:
+        return stream.read(len(_ZIP))
+    except OSError as error:
+        raise _unreadable(name, error) from error
 
 
 def _open(path: Path, name: str) -> BinaryIO:

@@ -65,8 +65,8 @@ def annotate_file(
     adds every round: prompt id, variables, answer and cost. `when_read` hears at the end what the reader met.
 
     Raises CorpusError when the file cannot be read at all, or a record is refused and `on_error` is "fail",
-    ModelMissing without weights, ConfigurationError when the engine cannot do what is asked, and a retryable error when it is away:
-    no record could succeed then.
+    ModelMissing without weights, ConfigurationError when the engine cannot do what is asked, and a retryable error when
+    it is away: no record could succeed then.
     """
     on_error, how = resolved(corpus)
     if on_error == "fail":

@@ -41,7 +41,7 @@ def _document(line: Line, lines: Lines, defaults: Defaults, tally: Tally, seen: 
     raw = line.raw
     if raw[0] != 0x7B or raw[-2:-1] in b"\x0b\x0c":
         raw = raw.strip(_CONTROLS)
-        if len(raw) != len(line.raw.strip()):
+        if len(raw) != len(line.raw.strip(b" \t\r\n")):
             tally.note("records with a control character before or after them, which was left out")
     document = parse_record(raw, defaults, tally)
     if document.ext_id is not None:
@@ -53,7 +53,7 @@ def _recognised(sample: bytes) -> str:
     """The first line is a JSON object, or most lines begin like one and end like one."""
     lines = sample_lines(sample)
     if not lines:
-        return ""
+        return "there is nothing else in it"
     first = lines[0].strip(_CONTROLS)
     if first.startswith(b"{") and _is_object(first):
         return "the first line is a JSON object"

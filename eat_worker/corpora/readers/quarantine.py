@@ -47,6 +47,8 @@ def read_quarantine(lines: Lines, defaults: Defaults, tally: Tally) -> Iterator[
 def _again(line: Line, lines: Lines, defaults: Defaults, tally: Tally) -> Iterator[Document | Rejected]:
     check_line(line, lines)
     row = parse_object(line.raw)
+    if row.get("dropped"):
+        raise RecordError("E_LINE_TOO_LONG", "only the beginning of the record was kept; repair it in its own file")
     raw, packed = row.get("raw"), row.get("raw_base64")
     try:
         body = raw.encode() if isinstance(raw, str) else base64.b64decode(str(packed), validate=True)
