@@ -79,7 +79,8 @@ def _decodes(sample: bytes, name: str) -> bool:
 def _looks_legacy(sample: bytes) -> bool:
     """Whether most lines beyond ASCII are no UTF-8: one damaged line in a file of UTF-8 is a damaged line."""
     bad = good = high = 0
-    for line in sample.split(b"\n")[: -1 if sample.count(b"\n") else None]:
+    whole, _, cut = sample.rpartition(b"\n")
+    for line in (whole or _whole_characters(cut)).split(b"\n"):
         if line.isascii():
             continue
         try:
@@ -89,6 +90,14 @@ def _looks_legacy(sample: bytes) -> bool:
             bad += 1
             high += sum(byte > 0x7F for byte in line)
     return high >= _FEWEST_BYTES and bad > 4 * good and not _BINARY.search(sample)
+
+
+def _whole_characters(line: bytes) -> bytes:
+    """A line without the character of UTF-8 that the end of the sample may have cut."""
+    for size in (1, 2, 3):
+        if line[-size:][:1] >= b"\xc0":
+            return line[:-size]
+    return line
 
 
 def _guess(sample: bytes) -> str:

@@ -49,10 +49,9 @@ class Line(NamedTuple):
         """Whether the whole line shows nothing: the one idea of a blank line that all readers have."""
         if self.cut or self.dropped:
             return False
-        if not self.raw.strip():
-            return True
-        if self.raw[0] in _SHOWN or len(self.raw) > _LONGEST_BLANK:
-            return False
+        shown = self.raw.strip()
+        if not shown or shown[0] in _SHOWN or len(shown) > _LONGEST_BLANK:
+            return not shown
         return VISIBLE.search(self.raw.decode(errors="replace")) is None
 
 

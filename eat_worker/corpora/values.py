@@ -56,12 +56,14 @@ class Values:
         if self._depth > self._base:
             yield from self._rescued()
         if self._rest or self._dropped:
-            yield self._piece(self._rest, between=self._depth <= self._base, unclosed=self._depth > self._base)
+            rest = b"" if self._dropped else self._rest
+            yield self._piece(rest, between=self._depth <= self._base, unclosed=self._depth > self._base)
 
     def _shorten(self) -> None:
         """Forget a value beyond the limit but for its beginning; what follows is counted only."""
         kept = min(_KEPT, self._limit)
         if len(self._rest) > self._limit:
+            self._lost = True  # unless it ends soon, the next line that begins like a value ends it
             self._skip -= len(self._rest)
             self._dropped += len(self._rest) - kept
             self._rest = self._rest[:kept]

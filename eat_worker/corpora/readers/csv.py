@@ -52,12 +52,19 @@ class Table:
 def table_of(header: str) -> Table | None:
     """The table that a first row names; None where no column of it can be a text."""
     for separator in _SEPARATORS:
-        fields = next(csv.reader([header], delimiter=separator), [])
+        fields = _names(header, separator)
         names = tuple(field.strip().lower() for field in fields)
         textual = len(set(names)) == len(names) and any(name in _TEXTS or name == "tokens" for name in names)
         if textual and (len(names) > 1 or separator == _SEPARATORS[-1]):
             return Table(separator, separator != "\t" or '"' in header, names)
     return None
+
+
+def _names(header: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([header], delimiter=separator), [])
+    except csv.Error:
+        return []
 
 
 def read_csv(lines: Lines, defaults: Defaults, tally: Tally) -> Iterator[Document | Rejected]:
