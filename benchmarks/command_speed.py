@@ -54,7 +54,7 @@ def main() -> None:
 def score(state: Path, seed: int) -> None:
     """End every document with scores."""
     with open_store(f"sqlite:///{state / '.eat' / 'eat.db'}") as store:
-        score_all(store, store.get_run("bench"), seed)
+        score_all(store, store.runs.get_run("bench"), seed)
 
 
 def write_corpus(path: Path, number: int, seed: int) -> Path:

@@ -39,7 +39,7 @@ import os
 settings = load_settings({}, directory=Path.cwd(), environ=os.environ)
 runs = [int(word) for word in sys.argv[2:]]
 if sys.argv[1] == "-":
-    sys.exit(serve(settings, until=lambda store: store.count_unfinished(runs) == 0))
+    sys.exit(serve(settings, until=lambda store: store.reading.count_unfinished(runs) == 0))
 import threading
 profiles = []
 inside = threading.Thread.run
@@ -48,7 +48,7 @@ def run(self):
     profiles.append(profile)
     profile.runcall(inside, self)
 threading.Thread.run = run
-code = serve(settings, until=lambda store: store.count_unfinished(runs) == 0)
+code = serve(settings, until=lambda store: store.reading.count_unfinished(runs) == 0)
 import pstats
 stats = pstats.Stats(*[profile for profile in profiles if profile.getstats()])
 stats.dump_stats(sys.argv[1])
@@ -83,7 +83,7 @@ def prepared(folder: Path, documents: int, broker: str) -> tuple[Settings, int]:
     )
     name = submit(settings, corpus, lang="de", dataset="bench").run
     with open_store(settings.database) as store:
-        return settings, store.get_run(name).id
+        return settings, store.runs.get_run(name).id
 
 
 def worked(settings: Settings, run_ids: list[int], profile: str) -> tuple[float, float, int]:
@@ -112,7 +112,7 @@ def main() -> None:
             cpu, wall, rss = worked(settings, [run_id], options.profile)
             served = sum(process.cpu_times()[:2]) - served
         with open_store(settings.database) as store:
-            status = store.run_status(run_id)[0]
+            status = store.reading.run_status(run_id)[0]
     print(
         json.dumps(
             {

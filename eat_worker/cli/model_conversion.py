@@ -95,25 +95,12 @@ def _told(call: Call, unit: str) -> Iterator[tuple[Progress, Callable[[Path], No
     started = time.monotonic()
     made: list[Path] = []
     with Bar("", silent=call.quiet or call.as_json, unit=unit) as bar:
-        yield _lines(bar), made.append
+        yield bar.step, made.append
     path = made[0]
     if call.as_json:
         call.emit(_described(path, time.monotonic() - started))
     else:
         click.echo(str(path))
-
-
-def _lines(bar: Any) -> Progress:
-    """Says each new thing that goes on, and moves the bar."""
-    said: set[str] = set()
-
-    def progress(done: int, total: int, what: str) -> None:
-        if what not in said:
-            said.add(what)
-            bar.say(what)
-        bar.update(done, total or None, what)
-
-    return progress
 
 
 def _described(path: Path, seconds: float) -> dict[str, Any]:

@@ -47,6 +47,7 @@ class Progress:
         self._stream = stream or sys.stderr
         self._what, self._unit, self._silent = what, unit, silent
         self._rate = Rate()
+        self._steps: set[str] = set()
         self._last = self._begun = time.monotonic()
         self._bar = self._task = None
         if self._stream.isatty() and not silent:
@@ -85,6 +86,13 @@ class Progress:
             self._bar.console.print(message, markup=False, highlight=False)
         else:
             print(message, file=self._stream, flush=True)
+
+    def step(self, done: int, total: int, what: str) -> None:
+        """As `update`, and say each new `what` once; `total` 0: unknown."""
+        if what not in self._steps:
+            self._steps.add(what)
+            self.say(what)
+        self.update(done, total or None, what)
 
     def _columns(self) -> Iterator[ProgressColumn]:
         yield TextColumn("{task.description}", markup=False)

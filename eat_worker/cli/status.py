@@ -35,6 +35,16 @@ COLUMNS = {
     "failures": "left",
 }
 
+WORKER_COLUMNS = {
+    "worker": "left",
+    "state": "left",
+    "host": "left",
+    "process": "right",
+    "fingerprints": "left",
+    "version": "left",
+    "last heard": "right",
+}
+
 
 @eat_command("status", short_help="Show how far the runs are.")
 @click.argument("run", required=False)
@@ -42,19 +52,26 @@ COLUMNS = {
 @click.option(
     "--timeout", type=click.FloatRange(min=0), metavar="S", help="With --watch: end with 124 after so many seconds."
 )
-def status_command(call: Call, run: str | None, watch: bool, timeout: float | None) -> None:
+@click.option("--workers", is_flag=True, help="List the workers instead of the runs.")
+def status_command(call: Call, run: str | None, *, watch: bool, timeout: float | None, workers: bool) -> None:
     """Show documents by status for every run, or for RUN.
 
     With --json: {"runs": [{"run", "state", "documents": {"queued": n, "running": n, "done": n, "skipped": n,
     "failed": n, "cancelled": n}, "failures": {code: n}, "documents_per_second", "seconds_left", ...}], "backlog":
     {"queued", "running", "dead_letters", "oldest_age_seconds", "seconds"}}; the backlog is that of all open runs, in
-    documents and in estimated seconds of the engine. With --watch one such document per line.
+    documents and in estimated seconds of the engine. With --watch one such document per line. With --workers:
+    {"workers": [{"name", "state", "host", "process", "fingerprints", "queues", "version", "started_at",
+    "last_heartbeat", "ended_at"}]}.
     """
     from eat_worker.runs.progress import status
 
     if timeout is not None and not watch:
         raise click.UsageError("--timeout goes with --watch")
-    if watch:
+    if workers:
+        if run or watch:
+            raise click.UsageError("--workers lists the workers of all runs, once; leave RUN and --watch out")
+        _print_workers(call)
+    elif watch:
         until = math.inf if timeout is None else time.monotonic() + timeout
         if not _watch(call, run, until):
             call.tell(f"not finished after {timeout:g} seconds")
@@ -73,6 +90,35 @@ def _print(call: Call, runs: Sequence[RunProgress]) -> None:
     else:
         output = call.console()
         output.print(_table(runs, terminal=output.is_terminal))
+
+
+def _print_workers(call: Call) -> None:
+    from eat_worker.cli.terminal import duration, table
+    from eat_worker.runs.workers import list_workers
+
+    found = list_workers(call.settings)
+    if call.as_json:
+        call.emit({"workers": [one.to_json() for one in found]})
+    elif call.quiet:
+        click.echo("".join(f"{one.record.spec.name}\n" for one in found), nl=False)
+    elif not found:
+        call.tell("no worker was heard of within a day; start one: eat worker")
+    else:
+        output = call.console()
+        rows = [
+            [
+                spec.name,
+                one.state,
+                spec.process.host,
+                str(spec.process.number),
+                " ".join(spec.fingerprints),
+                spec.version,
+                f"{duration(one.record.silent_seconds)} ago",
+            ]
+            for one in found
+            for spec in (one.record.spec,)
+        ]
+        output.print(table(WORKER_COLUMNS, rows, terminal=output.is_terminal))
 
 
 def _document(call: Call, runs: Sequence[RunProgress]) -> dict[str, Any]:

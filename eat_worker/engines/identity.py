@@ -7,7 +7,7 @@ whether a text is answered, not what is said.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ CANNOT_BIND = (
     "vllm, or submit with --forward free --alignment free"
 )
 DECODING: Mapping[str, Any] = {"temperature": 0}
+_KINDS = ("chat", "extract")  # what a queue's name begins with
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,21 @@ def served_queues(settings: Settings) -> frozenset[str]:
     return frozenset(queue for identity in identities for queue in identity.queues.values())
 
 
+def fingerprint_in(queue: str) -> str | None:
+    """The beginning of the fingerprint that a queue is named after; None for a queue that `_queue` did not name."""
+    kind, _, digits = queue.partition(".")
+    return digits if kind in _KINDS and digits else None
+
+
+def fingerprints_of(queues: Iterable[str]) -> list[str]:
+    """The fingerprints that these queues are named after, each once and sorted."""
+    return sorted({found for queue in queues if (found := fingerprint_in(queue))})
+
+
+def _queue(kind: str, fingerprint: str) -> str:
+    return f"{kind}.{fingerprint[:12]}"
+
+
 def _identity(settings: Settings, weights: Mapping[str, Any], prompts: str) -> EngineIdentity:
     detail = {
         "engine": settings.engine,
@@ -71,7 +87,7 @@ def _identity(settings: Settings, weights: Mapping[str, Any], prompts: str) -> E
         "prompt_set": prompts,
     }
     print_ = fingerprint({**detail, "model": detail["weights"] or detail["model"]})
-    return EngineIdentity(print_, detail, dict.fromkeys(CHAT_STAGES, f"chat.{print_[:12]}"))
+    return EngineIdentity(print_, detail, dict.fromkeys(CHAT_STAGES, _queue("chat", print_)))
 
 
 def _with_extractor(identity: EngineIdentity, settings: Settings) -> EngineIdentity:
@@ -79,6 +95,6 @@ def _with_extractor(identity: EngineIdentity, settings: Settings) -> EngineIdent
         return identity
     known = extractor_identity(settings.extractor, settings.extractor_model, models_dir=settings.models_dir)
     print_ = fingerprint({name: value for name, value in known.items() if name != "extractor_model"})
-    queues = {**identity.queues, str(Stage.EXTRACT): f"extract.{print_[:12]}"}
+    queues = {**identity.queues, str(Stage.EXTRACT): _queue("extract", print_)}
     both = fingerprint({"engine": identity.fingerprint, "extractor": print_})
     return EngineIdentity(both, {**identity.detail, **known}, queues)

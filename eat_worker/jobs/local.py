@@ -6,7 +6,6 @@ Knows worker processes, their logs and their deaths; knows progress by SQL only.
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,14 +13,14 @@ from dataclasses import dataclass
 from threading import Thread
 
 from eat_worker.jobs.broker.connection import NONE, broker_url, use_broker
-from eat_worker.jobs.processes import is_alive
+from eat_worker.jobs.processes import is_running
 from eat_worker.jobs.shutdown import RELEASE_SECONDS, Shutdown
 from eat_worker.jobs.supervisor import Supervisor
 from eat_worker.jobs.worker import open_context
 from eat_worker.retry import retry
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store, open_store
-from eat_worker.storage.values import ENDED
+from eat_worker.storage.values import ENDED, WorkerRecord
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +71,7 @@ def run_until_done(
         # The workers drain as long by themselves; whoever waits for them must not be quicker.
         stop = stack.enter_context(Shutdown(drain_seconds=settings.drain_seconds + 2 * RELEASE_SECONDS))
         store = stack.enter_context(open_store(settings.database))
-        before = [run.id for run_id in run_ids for run in store.runs_before(run_id) if run.id not in run_ids]
+        before = [run.id for run_id in run_ids for run in store.runs.runs_before(run_id) if run.id not in run_ids]
         if broker_url(settings) == NONE:
             check = stack.enter_context(_threads(settings, stop))
         else:
@@ -103,14 +102,23 @@ def run_until_done(
 def free_the_dead(store: Store, settings: Settings) -> None:
     """End the leases of workers of this machine that are gone, instead of waiting until they run out.
 
-    Only where the database is a file: then every worker runs here, and a process that is gone is gone for good.
+    Only where the database is a file: then every worker runs here, and a process that is gone is gone for good. Whether
+    it is gone, its row says; a worker without a row, and one of whose process nothing is known, keeps its lease.
     """
     if not settings.database.startswith("sqlite"):
         return
-    for owner in store.lease_owners():
-        host, _, number = owner.rpartition("-")
-        if host == socket.gethostname() and number.isdecimal() and not is_alive(int(number)):
-            log.info("worker %s is gone; %d of its documents are free again", owner, store.expire_leases(owner))
+    owners = store.operating.lease_owners()  # asked first: who holds a lease has had a row before
+    workers = store.reading.workers()
+    for owner in owners:
+        # A name may have had several processes; while one of them may live, the leases may be its own.
+        known = [worker for worker in workers if worker.spec.name == owner]
+        if known and all(map(_is_gone, known)):
+            freed = store.operating.expire_leases(owner)
+            log.info("worker %s is gone; %d of its documents are free again", owner, freed)
+
+
+def _is_gone(worker: WorkerRecord) -> bool:
+    return worker.ended_at is not None or is_running(worker.spec.process) is False
 
 
 def count_documents(store: Store, run_ids: Sequence[int], before: Sequence[int] = ()) -> Counts:
@@ -118,16 +126,16 @@ def count_documents(store: Store, run_ids: Sequence[int], before: Sequence[int] 
     by_status: dict[str, int] = {}
     is_open = False
     for run_id in run_ids:
-        for status in store.run_status(run_id):
+        for status in store.reading.run_status(run_id):
             is_open = is_open or status.run.state == "open"
             for name, documents in status.documents.items():
                 by_status[name] = by_status.get(name, 0) + documents
-    return Counts(by_status, is_open, store.count_unfinished(before))
+    return Counts(by_status, is_open, store.reading.count_unfinished(before))
 
 
 def _finished_work(store: Store, run_ids: Sequence[int]) -> tuple[int, int]:
     """Documents that have ended and rounds that are stored."""
-    return count_documents(store, run_ids).ended, store.count_rounds(run_ids)
+    return count_documents(store, run_ids).ended, store.reading.count_rounds(run_ids)
 
 
 def _follow(

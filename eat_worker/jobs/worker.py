@@ -10,14 +10,15 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
-from eat_worker.engines.identity import served_queues
-from eat_worker.errors import StoreUnavailable
+from eat_worker import __version__
+from eat_worker.engines.identity import fingerprints_of, served_queues
+from eat_worker.errors import EatError, StoreUnavailable
 from eat_worker.jobs.background import Background
 from eat_worker.jobs.broker.connection import NONE, Broker, ask_broker, broker_url, use_broker
 from eat_worker.jobs.broker.signing import open_signer
@@ -27,10 +28,12 @@ from eat_worker.jobs.document.leases import Heartbeat, HeldLeases
 from eat_worker.jobs.document.spool import Spool
 from eat_worker.jobs.monitor.metrics import Metrics
 from eat_worker.jobs.monitor.monitor import Monitor
+from eat_worker.jobs.processes import this_process
 from eat_worker.jobs.shutdown import PARENT_VARIABLE, Shutdown
 from eat_worker.retry import Backoff
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store, open_store
+from eat_worker.storage.values import WorkerSpec
 
 log = logging.getLogger(__name__)
 
@@ -126,17 +129,19 @@ def open_context(
         tools = stages.open_tools(settings)
         stack.callback(tools.close)
         tools = replace(tools, engine=monitor.measured(tools.engine))
-        leases = HeldLeases(store, name or worker_name(), settings.lease_seconds, shutdown.event)
+        served = served_queues(settings)
+        name = name or worker_name()
+        row = stack.enter_context(_on_record(store, name, served))
+        leases = HeldLeases(store, name, settings.lease_seconds, shutdown.event, row)
         shutdown.before_forced_end(lambda: leases.release_all(shutdown.error))
         spool = Spool(settings.state / "spool")
         spool.restore(store)
         monitor.metrics.spooled(lambda: spool.size)
         heartbeat = stack.enter_context(Heartbeat(leases))
-        served = served_queues(settings)
         stack.enter_context(
             monitor.serving(
                 store,
-                leases.worker,
+                name,
                 served,
                 ask_broker=partial(ask_broker, settings),
                 beats=heartbeat.is_alive,
@@ -182,10 +187,24 @@ def worker_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
+@contextmanager
+def _on_record(store: Store, name: str, queues: Collection[str]) -> Iterator[int]:
+    """The worker has a row in the database while the block lasts, and the row says so when it has ended; its number."""
+    spec = WorkerSpec(name, this_process(), queues, fingerprints_of(queues), __version__)
+    row = store.queue.add_worker(spec)
+    try:
+        yield row
+    finally:
+        try:
+            store.queue.end_worker(row)
+        except EatError as error:
+            log.warning("the end of this worker is not recorded: %s", error)
+
+
 def _has_work(store: Store) -> bool:
     """Whether documents of any open run are left; taken for granted while the database is away."""
     try:
-        return store.count_unfinished([run.id for run in store.list_runs() if run.state == "open"]) > 0
+        return store.reading.count_unfinished([run.id for run in store.runs.list_runs() if run.state == "open"]) > 0
     except StoreUnavailable:
         return True
 

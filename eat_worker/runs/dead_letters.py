@@ -27,14 +27,14 @@ def list_dead(settings: Settings, run: str | None = None) -> Iterator[DeadLetter
     if run is None and is_new(settings):
         return
     with open_existing(settings) as store:
-        yield from store.iter_dead(run)
+        yield from store.operating.iter_dead(run)
 
 
 def show_dead(settings: Settings, document: str) -> Dead:
     """The dead letter of a document, named by its number or its id. Raises NotFound when it has not failed."""
     with open_existing(settings) as store:
-        found = store.dossier(document)
-        return Dead(store.get_dead(found.document_id), found.attempts)
+        found = store.reading.dossier(document)
+        return Dead(store.operating.get_dead(found.document_id), found.attempts)
 
 
 def reopen(settings: Settings, documents: Sequence[int] = (), *, run: str | None = None) -> int:
@@ -46,7 +46,7 @@ def reopen(settings: Settings, documents: Sequence[int] = (), *, run: str | None
     if bool(documents) == (run is not None):
         raise ConfigurationError("name documents by their numbers, or a run: --run NAME")
     with open_existing(settings) as store:
-        return store.reopen(documents) if run is None else store.reopen_failed(run)
+        return store.operating.reopen(documents) if run is None else store.operating.reopen_failed(run)
 
 
 def to_json(letter: DeadLetter) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from eat_worker.storage.values import Dossier
 def show(settings: Settings, document: str, *, run: str | None = None) -> Dossier:
     """The dossier of a document, the newest where several have that external id. Raises NotFound when none has."""
     with open_existing(settings) as store:
-        return store.dossier(document, run=run)
+        return store.reading.dossier(document, run=run)
 
 
 def ambiguity(settings: Settings, document: str, *, run: str | None = None) -> str:
     """Which documents have that external id, as a sentence; "" when one has it or none. Raises NotFound (the run)."""
     with open_existing(settings) as store:
-        found = store.namesakes(document, run=run)
+        found = store.reading.namesakes(document, run=run)
     if len(found) < 2:
         return ""
     listed = ", ".join(f"{number} (run {name})" for number, name in found[:NAMESAKES])

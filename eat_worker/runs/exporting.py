@@ -31,9 +31,9 @@ def open_export(settings: Settings, run: str) -> Iterator[Export]:
     the settings under which it was made.
     """
     with open_existing(settings) as store:
-        status = store.run_status(store.get_run(run).id)[0]
+        status = store.reading.run_status(store.runs.get_run(run).id)[0]
         others = {name: count for name, count in status.documents.items() if count and name not in ANNOTATED}
-        found = store.iter_annotations(status.run.id)
+        found = store.reading.iter_annotations(status.run.id)
         yield Export(status.run.spec.name, others, (_record(status.run, annotated) for annotated in found))
 
 

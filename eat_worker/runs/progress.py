@@ -53,7 +53,7 @@ class RunProgress:
         """The run as documented for `eat status --json`; instants in ISO 8601."""
         plain = asdict(self)
         for name in ("created_at", "first_started_at", "last_finished_at"):
-            plain[name] = _iso(plain[name])
+            plain[name] = iso(plain[name])
         return plain
 
 
@@ -62,8 +62,8 @@ def status(settings: Settings, run: str | None = None) -> list[RunProgress]:
     if run is None and is_new(settings):
         return []
     with open_existing(settings) as store:
-        run_id = None if run is None else store.get_run(run).id
-        return [_progress(one, time.time()) for one in store.run_status(run_id)]
+        run_id = None if run is None else store.runs.get_run(run).id
+        return [_progress(one, time.time()) for one in store.reading.run_status(run_id)]
 
 
 def backlog(settings: Settings) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def backlog(settings: Settings) -> dict[str, Any]:
     if is_new(settings):
         return asdict(Backlog(queued=0, running=0, dead_letters=0, oldest_age_seconds=0.0, seconds=0.0))
     with open_existing(settings) as store:
-        return asdict(store.backlog())
+        return asdict(store.operating.backlog())
 
 
 def _progress(status_: RunStatus, now: float) -> RunProgress:
@@ -102,5 +102,6 @@ def _progress(status_: RunStatus, now: float) -> RunProgress:
     )
 
 
-def _iso(instant: float | None) -> str | None:
+def iso(instant: float | None) -> str | None:
+    """An instant in seconds since the epoch as ISO 8601, UTC, to the second; None stays None."""
     return None if instant is None else datetime.fromtimestamp(instant, UTC).isoformat(timespec="seconds")

@@ -110,7 +110,7 @@ def report(
     if is_new(settings) and not (dataset or run or lang):
         return Report((), {})
     with open_existing(settings) as store:
-        sums = list(store.score_sums(dataset=dataset, run=run, lang=lang))
+        sums = list(store.reading.score_sums(dataset=dataset, run=run, lang=lang))
         if not sums:
             raise NotFound(_nothing(dataset, run, lang))
         rows = [_row(one, _pooled_entropy_loss(store, one)) for one in sums]
@@ -163,7 +163,7 @@ def _pooled_entropy_loss(store: Store, sums: ScoreSums) -> float | None:
     if not sums.entropy_loss_documents:
         return None
     texts, back_translations = PooledEntropy(), PooledEntropy()
-    for text, back_translation in store.iter_texts(sums.run.id, dataset=sums.dataset, lang=sums.lang):
+    for text, back_translation in store.reading.iter_texts(sums.run.id, dataset=sums.dataset, lang=sums.lang):
         if back_translation is not None:
             texts.add(text)
             back_translations.add(back_translation)

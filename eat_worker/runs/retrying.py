@@ -45,8 +45,8 @@ class Retried:
 def retry_failed(settings: Settings, run: str) -> Retried:
     """Put the run's failed documents back into the queue. Raises NotFound, EatError when the run is cancelled."""
     with open_existing(settings) as store:
-        name = store.get_run(run).spec.name
-        return Retried(name, name, store.reopen_failed(run))
+        name = store.runs.get_run(run).spec.name
+        return Retried(name, name, store.operating.reopen_failed(run))
 
 
 def retry_with(settings: Settings, run: str, changes: Sequence[str], *, outcome: str | None = None) -> Retried:
@@ -56,9 +56,12 @@ def retry_with(settings: Settings, run: str, changes: Sequence[str], *, outcome:
     run and adds nothing. Raises NotFound, ConfigurationError when a change cannot be.
     """
     with open_existing(settings) as store:
-        old = store.get_run(run)
+        old = store.runs.get_run(run)
         spec = changed(old.spec, changes)
-        found = store.iter_failed_texts(old.id) if outcome is None else store.iter_texts_by_outcome(old.id, outcome)
+        operating = store.operating
+        found = (
+            operating.iter_failed_texts(old.id) if outcome is None else operating.iter_texts_by_outcome(old.id, outcome)
+        )
         return _derived(store, old, spec, found)
 
 
@@ -93,9 +96,9 @@ def _derived(store: Store, old: Run, spec: RunSpec, found: Iterator[Document]) -
     first = next(found, None)  # no document makes no run
     if first is None:
         return Retried(spec.name, old.spec.name, 0)
-    run = store.add_run(spec)
-    store.add_prompts(prompt_set(spec.config.prompts).listed(spec.config.rounds))
-    added = store.add_documents(run.id, chain([first], found))
+    run = store.runs.add_run(spec)
+    store.runs.add_prompts(prompt_set(spec.config.prompts).listed(spec.config.rounds))
+    added = store.runs.add_documents(run.id, chain([first], found))
     if added.new:
-        store.add_event("derived", run.id, of=old.spec.name, documents=added.new)
+        store.operating.add_event("derived", run.id, of=old.spec.name, documents=added.new)
     return Retried(spec.name, old.spec.name, added.new, added.already)

@@ -30,25 +30,25 @@ def pause(settings: Settings, run: str) -> Steered:
     Raises NotFound, EatError when the run has ended.
     """
     with open_existing(settings) as store:
-        return _steered(store.pause_run(run))
+        return _steered(store.operating.pause_run(run))
 
 
 def resume(settings: Settings, run: str) -> Steered:
     """The run goes on; what it has is not asked again. Raises NotFound, EatError when the run has ended."""
     with open_existing(settings) as store:
-        return _steered(store.resume_run(run))
+        return _steered(store.operating.resume_run(run))
 
 
 def cancel(settings: Settings, run: str) -> Steered:
     """Every document that has not ended is cancelled, for good. Raises NotFound, EatError when the run is complete."""
     with open_existing(settings) as store:
-        return _steered(*store.cancel_run(run))
+        return _steered(*store.operating.cancel_run(run))
 
 
 def set_priority(settings: Settings, run: str, priority: int) -> Steered:
     """Documents of runs of higher priority are taken first. Raises NotFound."""
     with open_existing(settings) as store:
-        return _steered(store.set_priority(run, priority))
+        return _steered(store.operating.set_priority(run, priority))
 
 
 def _steered(run: Run, cancelled: int = 0) -> Steered:

@@ -105,14 +105,14 @@ def _stored(store: Store, spec: RunSpec, accepted: Iterator[Document], priority:
     """Documents added, and documents of the run that have not ended."""
     first = next(accepted, None)
     if first is None:
-        known = [run.id for run in store.list_runs() if run.spec.name == spec.name]
-        return Added(new=0, already=0), store.count_unfinished(known)
-    run = store.add_run(spec)
+        known = [run.id for run in store.runs.list_runs() if run.spec.name == spec.name]
+        return Added(new=0, already=0), store.reading.count_unfinished(known)
+    run = store.runs.add_run(spec)
     if priority is not None:
-        store.set_priority(run.id, priority)
-    store.add_prompts(prompt_set(spec.config.prompts).listed(spec.config.rounds))
-    added = store.add_documents(run.id, chain([first], accepted))
-    return added, store.count_unfinished([run.id])
+        store.operating.set_priority(run.id, priority)
+    store.runs.add_prompts(prompt_set(spec.config.prompts).listed(spec.config.rounds))
+    added = store.runs.add_documents(run.id, chain([first], accepted))
+    return added, store.reading.count_unfinished([run.id])
 
 
 def run_spec(

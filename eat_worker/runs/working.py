@@ -30,8 +30,8 @@ def work(settings: Settings, *, name: str | None = None) -> int:
 def ahead(settings: Settings, run: str) -> Ahead:
     """Older or more urgent open runs of the same model. Raises NotFound."""
     with open_store(settings.database) as store:
-        before = store.runs_before(store.get_run(run).id)
-        left = {one.spec.name: store.count_unfinished([one.id]) for one in before}
+        before = store.runs.runs_before(store.runs.get_run(run).id)
+        left = {one.spec.name: store.reading.count_unfinished([one.id]) for one in before}
     return Ahead(tuple(name for name, count in left.items() if count), sum(left.values()))
 
 
@@ -41,7 +41,7 @@ def finish(settings: Settings, run: str, *, on_progress: OnProgress | None = Non
     Raises KeyboardInterrupt after SIGTERM or Ctrl-C, when the worker has put everything away.
     """
     with open_store(settings.database) as store:
-        run_id = store.get_run(run).id
+        run_id = store.runs.get_run(run).id
 
     most = 0  # documents of other runs that were to be done first
 

@@ -1,15 +1,15 @@
 """How much work waits: documents by state, the age of the oldest, and the engine time that they will take.
 
 Asked again and again by every worker, so it counts in indexes and looks at a sample where it needs a mean. Knows no
-run by name: `eat status` tells those.
+run by name: `eat status` lists those.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import ColumnElement, ScalarSelect, func, select
 
-from eat_worker.storage.leases import QUEUED, RUNNING
-from eat_worker.storage.sums import Sums
+from eat_worker.storage.engine import Transaction
+from eat_worker.storage.statements import QUEUED, RUNNING
 from eat_worker.storage.tables import documents, now, runs
 from eat_worker.storage.values import Backlog
 
@@ -43,21 +43,17 @@ BY_RUN = select(
 )
 
 
-class Waiting(Sums):
-    """The part of a store that says how much work there is."""
-
-    def backlog(self) -> Backlog:
-        """What open runs still have to do, and the documents of all runs that failed for good."""
-        with self.database.read() as transaction:
-            rows = transaction.rows(BY_RUN)
-        still_open = [row[1:] for row in rows if row[0] == "open"]
-        return Backlog(
-            queued=sum(queued for queued, *_ in still_open),
-            running=sum(running for _, running, *_ in still_open),
-            dead_letters=sum(row[3] for row in rows),
-            oldest_age_seconds=max((max(age, 0.0) for _, _, _, age, _ in still_open if age is not None), default=0.0),
-            seconds=sum(
-                (queued + running) * (SECONDS_PER_DOCUMENT if mean is None else float(mean))
-                for queued, running, _, _, mean in still_open
-            ),
-        )
+def backlog_of(transaction: Transaction) -> Backlog:
+    """What open runs still have to do, and the documents of all runs that failed for good."""
+    rows = transaction.rows(BY_RUN)
+    still_open = [row[1:] for row in rows if row[0] == "open"]
+    return Backlog(
+        queued=sum(queued for queued, *_ in still_open),
+        running=sum(running for _, running, *_ in still_open),
+        dead_letters=sum(row[3] for row in rows),
+        oldest_age_seconds=max((max(age, 0.0) for _, _, _, age, _ in still_open if age is not None), default=0.0),
+        seconds=sum(
+            (queued + running) * (SECONDS_PER_DOCUMENT if mean is None else float(mean))
+            for queued, running, _, _, mean in still_open
+        ),
+    )

@@ -96,15 +96,15 @@ Rows = list[tuple[Any, ...]]
 class Transaction:
     """Runs statements inside one transaction; every value is passed by the name of its bind parameter."""
 
-    __slots__ = ("_connection", "_database")
+    __slots__ = ("_connection", "database")
 
     def __init__(self, database: Database, connection: Any) -> None:
-        self._database = database
+        self.database = database
         self._connection = connection
 
     def rows(self, statement: Statement, **values: Any) -> Rows:
         """All rows of a query or of a RETURNING clause."""
-        sql, constants = self._database.compiled(statement)
+        sql, constants = self.database.compiled(statement)
         cursor = self._connection.execute(sql, {**constants, **values})
         return list(cursor.fetchall()) if cursor.description else []
 
@@ -115,12 +115,12 @@ class Transaction:
 
     def run(self, statement: Statement, **values: Any) -> int:
         """The number of rows written."""
-        sql, constants = self._database.compiled(statement)
+        sql, constants = self.database.compiled(statement)
         return int(self._connection.execute(sql, {**constants, **values}).rowcount)
 
     def many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> int:
         """Runs the statement once per row; the number of rows written."""
-        sql, constants = self._database.compiled(statement)
+        sql, constants = self.database.compiled(statement)
         batch = [{**constants, **row} for row in rows] if constants else list(rows)
         if not batch:
             return 0

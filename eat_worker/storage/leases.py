@@ -1,4 +1,4 @@
-"""Leases: how they are kept, how they run out, and how a run ends when nobody holds one any more.
+"""Leases: how they are kept, shown at a write, ended and reaped; and how a run ends when nobody holds one any more.
 
 A document is `queued`, then `running` under a lease; only the holder of the newest attempt may write to it. Every
 instant is the database's own. Where several rows are changed at once they are locked with SKIP LOCKED, so that
@@ -8,30 +8,44 @@ nothing here waits for two rows and nothing can deadlock.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import Double, bindparam, exists, insert, literal_column, null, select, update
+from sqlalchemy import Text, bindparam, exists, select, update
 
+from eat_worker.errors import LeaseLost
 from eat_worker.storage.engine import Transaction
-from eat_worker.storage.rows import dump
-from eat_worker.storage.submission import Submission
-from eat_worker.storage.tables import attempts, documents, events, now, runs
-from eat_worker.storage.values import Lease
+from eat_worker.storage.rows import clean
+from eat_worker.storage.statements import FREED, LEASE, QUEUED, RUNNING, add_event
+from eat_worker.storage.tables import attempts, documents, now, runs
+from eat_worker.storage.values import Claim, Lease
 
 # A document whose workers died this often in a row, without a commit between, is taken to be what kills them.
 MAX_EXPIRIES = 5
-# After so many it is worked on alone: one dead worker is an accident, two make all that it had in hand suspect, and
-# only the one that kills may pay for it.
-ALONE_AFTER = 2
-# After the database was away nothing is taken back for so long: whoever lives extends its leases first. Counted from
-# when this process last asked in vain, which it does every 15 s at the least: the database may be back only just.
+# After the database was away nothing is reaped for so long: whoever lives extends its leases first. Counted from when
+# this process last asked in vain, which it does every 15 s at the least: the database may be back only just.
 GRACE_SECONDS = 20.0
+ERROR_LENGTH = 2000  # characters of a message that are kept
 
-# Written out rather than bound: the partial indexes are used only by a query that states their condition.
-QUEUED = documents.c.status == literal_column("'queued'")
-RUNNING = documents.c.status == literal_column("'running'")
-LEASE = bindparam("lease_seconds", type_=Double)
-FREED = {"hinted_at": null(), "lease_owner": null(), "lease_until": null()}
+# A row lock on the document together with the claim's attempt and owner: a worker whose lease went to another one
+# finds neither, and its transaction writes nothing.
+FENCE = (
+    select(runs.c.state, documents.c.faults, documents.c.retries, documents.c.breaks)
+    .join(runs, runs.c.id == documents.c.run_id)
+    .where(
+        documents.c.id == bindparam("document_id"),
+        documents.c.stage == bindparam("stage"),
+        documents.c.attempt == bindparam("attempt"),
+        documents.c.lease_owner == bindparam("worker"),
+        RUNNING,
+    )
+    .with_for_update(of=documents)
+)
+_attempt = update(attempts).where(
+    attempts.c.document_id == bindparam("of_document"), attempts.c.attempt == bindparam("of_attempt")
+)
+END_ATTEMPT = _attempt.values(ended_at=now(), outcome=bindparam("ended"), error=bindparam("why", type_=Text))
+# An attempt that was ended keeps its outcome.
+END_OPEN_ATTEMPT = _attempt.where(attempts.c.ended_at.is_(None)).values(ended_at=now(), outcome=bindparam("ended"))
 
 _state = select(runs.c.state).where(runs.c.id == documents.c.run_id).correlate(documents).scalar_subquery()
 EXPIRED = (
@@ -50,23 +64,6 @@ GIVE_UP = _expired.values(
     finished_at=now(),
     **FREED,
 )
-# Only the lease that ran out has no end yet; an attempt that was ended keeps its outcome.
-END_EXPIRED = (
-    update(attempts)
-    .where(
-        attempts.c.document_id == bindparam("of_document"),
-        attempts.c.attempt == bindparam("of_attempt"),
-        attempts.c.ended_at.is_(None),
-    )
-    .values(ended_at=now(), outcome="expired")
-)
-ADD_EVENT = insert(events).values(
-    run_id=bindparam("run_id"),
-    document_id=bindparam("document_id"),
-    at=now(),
-    kind=bindparam("kind"),
-    detail_json=bindparam("detail_json"),
-)
 
 HEARTBEAT = (
     update(documents)
@@ -78,10 +75,6 @@ HEARTBEAT = (
         RUNNING,
     )
     .values(lease_until=now() + LEASE)
-)
-LEASE_OWNERS = select(documents.c.lease_owner).where(RUNNING).distinct()
-EXPIRE_OWNER = (
-    update(documents).where(documents.c.lease_owner == bindparam("worker"), RUNNING).values(lease_until=now() - 1)
 )
 
 HAS_QUEUED = (
@@ -105,61 +98,86 @@ COMPLETE_RUN = (
 )
 
 
-class Leases(Submission):
-    """The part of a store that keeps leases and takes back those that ran out."""
+class Fence(NamedTuple):
+    """What the database says when it lets a write through: the run's state, and what the document has met so far."""
 
-    def heartbeat(self, leases: Collection[Lease], lease_seconds: float) -> list[Lease]:
-        """Extends the leases to `lease_seconds` from now; those that are lost."""
-        with self.database.write() as transaction:
-            # In one order everywhere: two heartbeats of one worker then never wait for each other.
-            return [
-                lease
-                for lease in sorted(leases, key=lambda lease: (lease.document_id, lease.attempt))
-                if not transaction.run(
-                    HEARTBEAT,
-                    document_id=lease.document_id,
-                    of_attempt=lease.attempt,
-                    worker=lease.worker,
-                    lease_seconds=lease_seconds,
-                )
-            ]
+    state: str
+    faults: int
+    retries: int
+    breaks: int
 
-    def lease_owners(self) -> list[str]:
-        """The workers that hold leases now, run out or not."""
-        with self.database.read() as transaction:
-            return [owner for (owner,) in transaction.rows(LEASE_OWNERS)]
 
-    def expire_leases(self, worker: str) -> int:
-        """End the leases of a worker that is known to be dead, so that nobody waits for them; how many there were."""
-        with self.database.write() as transaction:
-            return transaction.run(EXPIRE_OWNER, worker=worker)
+def find(transaction: Transaction, claim: Claim | Lease) -> Fence | None:
+    """Locks the document for a write under that lease; None when the lease is lost."""
+    row = transaction.row(
+        FENCE,
+        document_id=claim.document_id,
+        stage=str(claim.stage),
+        attempt=claim.attempt,
+        worker=claim.worker,
+    )
+    return None if row is None else Fence(*row)
 
-    def _take_back(self, transaction: Transaction) -> None:
-        """The one way back into the queue for a document whose worker fell silent."""
-        if self.database.seconds_since_failure() < GRACE_SECONDS:
-            return
-        expired = transaction.rows(EXPIRED)
-        if not expired:
-            return
-        cancelled = [row for row in expired if row[4] == "cancelled"]
-        poison = [row for row in expired if row[3] + 1 >= MAX_EXPIRIES and row not in cancelled]
-        others = [row for row in expired if row not in cancelled and row not in poison]
-        for statement, rows in ((CANCEL_EXPIRED, cancelled), (GIVE_UP, poison), (REQUEUE_EXPIRED, others)):
-            transaction.many(statement, [{"document_id": row[0]} for row in rows])
-        transaction.many(END_EXPIRED, [{"of_document": row[0], "of_attempt": row[2]} for row in expired])
-        for document_id, run_id, attempt, *_ in poison:
-            self._add_event(transaction, "poison", run_id, document_id, attempt=attempt)
 
-    def _add_event(
-        self, transaction: Transaction, kind: str, run_id: int, document_id: int | None = None, **detail: Any
-    ) -> None:
-        transaction.run(ADD_EVENT, run_id=run_id, document_id=document_id, kind=kind, detail_json=dump(detail))
+def fence(transaction: Transaction, claim: Claim | Lease) -> Fence:
+    """As `find`. Raises LeaseLost."""
+    found = find(transaction, claim)
+    if found is None:
+        raise LeaseLost(
+            f"document {claim.document_id} is no longer held by {claim.worker} (attempt {claim.attempt}, "
+            f"{claim.stage}); nothing was written"
+        )
+    return found
 
-    def _complete_run(self, transaction: Transaction, run_id: int) -> bool:
-        """Marks the run complete when none of its documents is left unfinished."""
-        if transaction.rows(HAS_QUEUED, of_run=run_id):
-            return False
+
+def extend(transaction: Transaction, lease: Lease, lease_seconds: float) -> bool:
+    """The lease lasts `lease_seconds` from now; False when it is lost."""
+    extended = transaction.run(
+        HEARTBEAT,
+        document_id=lease.document_id,
+        of_attempt=lease.attempt,
+        worker=lease.worker,
+        lease_seconds=lease_seconds,
+    )
+    return extended > 0
+
+
+def end_attempt(transaction: Transaction, claim: Claim | Lease, outcome: str, why: str | None = None) -> None:
+    """Records how the attempt ended; of `why`, ERROR_LENGTH characters without secrets are kept."""
+    error = None if why is None else clean(transaction.database.redact(why))[:ERROR_LENGTH]
+    values = {"ended": outcome, "why": error}
+    transaction.run(END_ATTEMPT, of_document=claim.document_id, of_attempt=claim.attempt, **values)
+
+
+def end_open_attempts(transaction: Transaction, found: Collection[tuple[int, int]], outcome: str) -> None:
+    """Records how these (document, attempt) ended, where they have no end yet."""
+    transaction.many(END_OPEN_ATTEMPT, [{"of_document": key, "of_attempt": at, "ended": outcome} for key, at in found])
+
+
+def reap(transaction: Transaction) -> None:
+    """The one way back into the queue for documents whose worker fell silent."""
+    if transaction.database.seconds_since_failure() < GRACE_SECONDS:
+        return
+    expired = transaction.rows(EXPIRED)
+    if not expired:
+        return
+    cancelled = [row for row in expired if row[4] == "cancelled"]
+    poison = [row for row in expired if row[3] + 1 >= MAX_EXPIRIES and row not in cancelled]
+    others = [row for row in expired if row not in cancelled and row not in poison]
+    for statement, rows in ((CANCEL_EXPIRED, cancelled), (GIVE_UP, poison), (REQUEUE_EXPIRED, others)):
+        transaction.many(statement, [{"document_id": row[0]} for row in rows])
+    end_open_attempts(transaction, [(row[0], row[2]) for row in expired], "expired")
+    for document_id, run_id, attempt, *_ in poison:
+        add_event(transaction, "poison", run_id, document_id, attempt=attempt)
+
+
+def complete_run(transaction: Transaction, run_id: int) -> bool:
+    """Marks the run complete when none of its documents is left unfinished; False when work is left."""
+    if transaction.rows(HAS_QUEUED, of_run=run_id):
+        return False
+    if not transaction.database.is_sqlite:
         # Two workers that end the last two documents would each see the other's as running: one waits here.
-        if not self.database.is_sqlite and not transaction.rows(LOCK_RUN_END, of_run=run_id):
+        still_open = transaction.rows(LOCK_RUN_END, of_run=run_id)
+        if not still_open:
             return True
-        return transaction.run(COMPLETE_RUN, of_run=run_id) > 0
+    return transaction.run(COMPLETE_RUN, of_run=run_id) > 0

@@ -1,147 +1,84 @@
-"""Who works on which document next: hints and claims. The rows are the queue; a broker only carries hints.
+"""The queue as a worker sees it: hints, claims, heartbeats, and every way in which a claim ends.
 
-Runs of higher priority come first; within them stages near the end, then the oldest documents. What is written under
-a claim is in `commit.py`, how a claim is kept alive in `leases.py`.
+Each method is one transaction, and each write under a claim is fenced. The claim's SQL is in `claims.py`, that of
+leases in `leases.py`. Knows which misfortune counts against a document and when it has had enough; how long a document
+waits before it is tried again is the worker's to say.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterator
-from itertools import groupby
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import (
-    Double,
-    and_,
-    bindparam,
-    exists,
-    func,
-    insert,
-    literal_column,
-    null,
-    or_,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Double, Text, bindparam, null, update
 
-from eat_worker.method.document import Stage
-from eat_worker.storage.engine import Transaction
-from eat_worker.storage.leases import ALONE_AFTER, LEASE, QUEUED, Leases
-from eat_worker.storage.rows import (
-    ALIGNMENT,
-    DOCUMENT,
-    ENGLISH_ENTITY,
-    ROUND,
-    document_of,
-    in_order,
-    ledger_of,
-    round_of,
-)
-from eat_worker.storage.tables import attempts, documents, entities, now, prompts, rounds, runs
-from eat_worker.storage.values import Claim, Hint, Run, queue_of
+from eat_worker.method.document import RoundOutput, Stage
+from eat_worker.storage import leases
+from eat_worker.storage.claims import DISPATCHERS, TAKE_TURN, Claims, following, keep_claim
+from eat_worker.storage.engine import Database, Transaction
+from eat_worker.storage.results import Results, usage_of
+from eat_worker.storage.rows import clean
+from eat_worker.storage.statements import FREED, RESULTS, USAGE_COLUMNS, add_event
+from eat_worker.storage.tables import documents, now
+from eat_worker.storage.values import Claim, Hint, Lease, StageResult, WorkerSpec
+from eat_worker.storage.workers import BEAT, END_WORKER, add_worker
 
-DISPATCHERS = 0x656175  # the lock of one dispatcher at a time on PostgreSQL; SQLite has one writer anyway
-TAKE_TURN = text("SELECT pg_advisory_xact_lock(:number)")
+# A document in whose hands the engine broke so often, without a commit between, is taken to be what breaks it. After
+# the first time it is worked on alone, so that no other pays for it.
+MAX_BREAKS = 2
 
-_run_is_open = exists().where(runs.c.id == documents.c.run_id, runs.c.state == "open").correlate(documents)
-_due = or_(documents.c.not_before.is_(None), documents.c.not_before <= now())
-# Two threads of one worker may both see nothing in hand on PostgreSQL; that is rare and costs nobody a document.
-_in_hand = documents.alias("in_hand")
-_by_this_worker = (
-    _in_hand.c.status == literal_column("'running'"),
-    _in_hand.c.lease_owner == bindparam("worker"),
-    _in_hand.c.lease_until >= now(),
+_document = update(documents).where(documents.c.id == bindparam("document_id"))
+PASS_ON = _document.values(**RESULTS, status="queued", error_code=null(), error=null(), **FREED)
+END = _document.values(
+    **RESULTS,
+    **USAGE_COLUMNS,
+    status=bindparam("end_status"),
+    error_code=bindparam("end_code", type_=Text),
+    error=null(),
+    finished_at=now(),
+    **FREED,
 )
-_has_in_hand = exists().where(*_by_this_worker)
-_stale_after = bindparam("stale_after", type_=Double)
-_with_others = and_(documents.c.expiries < ALONE_AFTER, documents.c.breaks == 0)
-
-OPEN_RUNS = select(runs.c.id, runs.c.priority).where(runs.c.state == "open").order_by(runs.c.priority.desc(), runs.c.id)
-# Counted here and not by GROUP BY, for which SQLite would read every queued document in the order of another index.
-FRESH_HINTS = select(documents.c.run_id, documents.c.stage).where(QUEUED, documents.c.hinted_at >= now() - _stale_after)
-_READY = (
-    select(documents.c.id, documents.c.attempt)
-    .where(QUEUED, documents.c.run_id == bindparam("run_id"), documents.c.stage == bindparam("stage"), _due)
-    .order_by(documents.c.created_at, documents.c.id)
-    .limit(bindparam("limit"))
-    .with_for_update(skip_locked=True)
+FAIL = _document.values(
+    **USAGE_COLUMNS,
+    status="failed",
+    faults=bindparam("now_faults"),
+    breaks=bindparam("now_breaks"),
+    error_code=bindparam("end_code"),
+    error=bindparam("end_error"),
+    finished_at=now(),
+    **FREED,
 )
-READY = _READY.where(or_(documents.c.hinted_at.is_(None), documents.c.hinted_at < now() - _stale_after))
-# By whether the worker has nothing in hand.
-CLAIMABLE = {True: _READY, False: _READY.where(_with_others)}
-HAS_IN_HAND = select(_in_hand.c.id).where(*_by_this_worker).limit(1)
-MARK_HINTED = update(documents).where(documents.c.id == bindparam("document_id")).values(hinted_at=now())
-
-CLAIM = (
-    update(documents)
-    .where(
-        documents.c.id == bindparam("document_id"),
-        documents.c.stage == bindparam("at_stage"),
-        QUEUED,
-        _due,
-        or_(_with_others, ~_has_in_hand),
-        _run_is_open,
-    )
-    .values(
-        status="running",
-        attempt=documents.c.attempt + 1,
-        lease_owner=bindparam("worker"),
-        lease_until=now() + LEASE,
-        hinted_at=null(),
-        not_before=null(),
-        started_at=func.coalesce(documents.c.started_at, now()),
-    )
-    .returning(
-        *(documents.c[name] for name in ("run_id", "attempt", "faults", "retries", "english", "back_translation")),
-        *(documents.c[name] for name in DOCUMENT),
-    )
+RETRY = _document.values(
+    status="queued",
+    faults=bindparam("now_faults"),
+    retries=bindparam("now_retries"),
+    error_code=bindparam("end_code"),
+    error=bindparam("end_error"),
+    not_before=now() + bindparam("wait_seconds", type_=Double),
+    **FREED,
 )
-START_RUN = update(runs).where(runs.c.id == bindparam("run_id"), runs.c.started_at.is_(None)).values(started_at=now())
-ADD_ATTEMPT = insert(attempts).values(
-    document_id=bindparam("document_id"),
-    attempt=bindparam("attempt"),
-    stage=bindparam("stage"),
-    worker=bindparam("worker"),
-    started_at=now(),
-)
-ROUNDS_OF = (
-    select(*(rounds.c[name] for name in ROUND), prompts.c.sha256)
-    .join(prompts, prompts.c.id == rounds.c.prompt_id)
-    .where(rounds.c.document_id == bindparam("document_id"))
-)
-ENTITIES_OF = (
-    select(*(entities.c[name] for name in (*ENGLISH_ENTITY, *ALIGNMENT)))
-    .where(entities.c.document_id == bindparam("document_id"))
-    .order_by(entities.c.idx)
-)
+BREAK = _document.values(status="queued", breaks=bindparam("now_breaks"), **FREED)
+RELEASE = _document.values(status="queued", **FREED)
 
 
-class Queue(Leases):
-    """The part of a store that hands out work."""
+class Queue:
+    """Hands out documents and takes what workers write about them. May be shared by threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._claims = Claims()
+        self._results = Results()
 
     def take_hints(self, limit: int, *, window: int, stale_after: float) -> list[Hint]:
-        """Documents to announce now, at most `limit`; first, leases that ran out are taken back.
+        """Documents to announce now, at most `limit`; first, leases that ran out are reaped.
 
         No queue has more than `window` hints out that nobody took within `stale_after` seconds; a hint older than
         that counts as lost and is given again. Several dispatchers may run.
         """
-        hints: list[Hint] = []
-        with self.database.write() as transaction:
-            if not self.database.is_sqlite:
+        with self._database.write() as transaction:
+            if not self._database.is_sqlite:
                 transaction.rows(TAKE_TURN, number=DISPATCHERS)
-            self._take_back(transaction)
-            free = self._free_places(transaction, window, stale_after)
-            for run_id, stage, queue in self._work(transaction):
-                places = min(limit - len(hints), free.get(queue, window))
-                if places > 0:
-                    found = transaction.rows(
-                        READY, run_id=run_id, stage=str(stage), stale_after=stale_after, limit=places
-                    )
-                    hints.extend(Hint(document_id, stage, attempt, queue) for document_id, attempt in found)
-                    free[queue] = free.get(queue, window) - len(found)
-            transaction.many(MARK_HINTED, [{"document_id": hint.document_id} for hint in hints])
-        return hints
+            leases.reap(transaction)
+            return self._claims.hints(transaction, limit, window, stale_after)
 
     def claim(self, document_id: int, stage: Stage, worker: str, lease_seconds: float) -> Claim | None:
         """Leases the document for that stage, with all that the stage needs.
@@ -149,83 +86,164 @@ class Queue(Leases):
         None when it is not to be had: taken, ended, at another stage, not due yet, or its run is not open. Also when
         ALONE_AFTER workers died with it, or an engine broke, and this one has others in hand: they must not pay too.
         """
-        with self.database.write() as transaction:
-            return self._claim(transaction, document_id, stage, worker, lease_seconds)
+        with self._database.write() as transaction:
+            return self._claims.claim(transaction, document_id, stage, worker, lease_seconds)
 
     def claim_next(self, queues: Collection[str], worker: str, lease_seconds: float) -> Claim | None:
         """Leases the next document whose stage is served by one of `queues`, without a broker; None when idle."""
-        with self.database.write() as transaction:
-            self._take_back(transaction)
-            claimable = CLAIMABLE[not transaction.rows(HAS_IN_HAND, worker=worker)]
-            for run_id, stage, queue in self._work(transaction):
-                if queue in queues:
-                    found = transaction.row(claimable, run_id=run_id, stage=str(stage), limit=1)
-                    if found:
-                        return self._claim(transaction, found[0], stage, worker, lease_seconds)
-        return None
+        with self._database.write() as transaction:
+            leases.reap(transaction)
+            found = self._claims.next_of(transaction, queues, worker)
+            if found is None:
+                return None
+            return self._claims.claim(transaction, *found, worker, lease_seconds)
 
-    def runs_before(self, run_id: int) -> list[Run]:
-        """Open runs whose documents the workers of this run take before its own, in that order."""
-        run = self.get_run(run_id)
-        queues, place = set(run.spec.queues.values()), (-run.priority, run.id)
-        others = [other for other in self.list_runs() if other.state == "open" and (-other.priority, other.id) < place]
-        mine = [other for other in others if queues & set(other.spec.queues.values())]
-        return sorted(mine, key=lambda other: (-other.priority, other.id))
+    def add_worker(self, worker: WorkerSpec) -> int:
+        """Records a worker that begins now; the number of its row."""
+        with self._database.write() as transaction:
+            return add_worker(transaction, worker)
 
-    def _claim(
-        self, transaction: Transaction, document_id: int, stage: Stage, worker: str, lease_seconds: float
+    def end_worker(self, worker_id: int) -> None:
+        """Records that the worker of that row ended by itself and holds nothing any more."""
+        with self._database.write() as transaction:
+            transaction.run(END_WORKER, worker_id=worker_id)
+
+    def heartbeat(self, held: Collection[Lease], lease_seconds: float, worker_id: int | None = None) -> list[Lease]:
+        """Extends the leases to `lease_seconds` from now, and says that the worker of that row lives; lost leases."""
+        lost = []
+        with self._database.write() as transaction:
+            if worker_id is not None:
+                transaction.run(BEAT, worker_id=worker_id)
+            # In one order everywhere: two heartbeats of one worker then never wait for each other.
+            for lease in sorted(held, key=lambda lease: (lease.document_id, lease.attempt)):
+                extended = leases.extend(transaction, lease, lease_seconds)
+                if not extended:
+                    lost.append(lease)
+        return lost
+
+    def add_round(self, claim: Claim | Lease, output: RoundOutput) -> str:
+        """Records the model's answer of one round, at once, so that no crash asks it again; the run's state.
+
+        Raises LeaseLost.
+        """
+        return self.add_rounds(claim, (output,))
+
+    def add_rounds(self, claim: Claim | Lease, outputs: Sequence[RoundOutput]) -> str:
+        """As `add_round`, for several rounds in one transaction. A round recorded before is replaced."""
+        with self._database.write() as transaction:
+            fence = leases.fence(transaction, claim)
+            self._results.put_rounds(transaction, claim, outputs)
+        return fence.state
+
+    def commit_stage(
+        self,
+        claim: Claim,
+        result: StageResult,
+        next_stage: Stage,
+        *,
+        keep: bool,
+        lease_seconds: float,
+        rounds: Sequence[RoundOutput] = (),
     ) -> Claim | None:
-        row = transaction.row(
-            CLAIM,
-            document_id=document_id,
-            at_stage=str(stage),
-            worker=worker,
-            lease_seconds=lease_seconds,
-        )
-        if row is None:
-            return None
-        run_id, attempt, faults, retries, english, back_translation, *document = row
-        # Remembered only when it was on record before: this transaction may still be rolled back.
-        if run_id not in self._started and not transaction.run(START_RUN, run_id=run_id):
-            self._started.add(run_id)
-        transaction.run(ADD_ATTEMPT, document_id=document_id, attempt=attempt, stage=str(stage), worker=worker)
-        spec = self._spec(transaction, run_id)
-        # A first attempt finds nothing recorded, and need not look.
-        said = transaction.rows(ROUNDS_OF, document_id=document_id) if attempt > 1 else []
-        ledger = transaction.rows(ENTITIES_OF, document_id=document_id) if attempt > 1 else []
-        english_entities, alignments = ledger_of(ledger)
-        return Claim(
-            document_id=document_id,
-            run_id=run_id,
-            stage=stage,
-            attempt=attempt,
-            worker=worker,
-            document=document_of(document),
-            config=spec.config,
-            queues=spec.queues,
-            english=english,
-            english_entities=english_entities,
-            alignments=alignments,
-            back_translation=back_translation,
-            rounds=in_order(round_of(row[:-1], row[-1]) for row in said),
-            faults=faults,
-            retries=retries,
-        )
+        """Records a stage's result and moves the document on, in one transaction. Raises LeaseLost: nothing written.
 
-    def _work(self, transaction: Transaction) -> Iterator[tuple[int, Stage, str]]:
-        """Every (run, stage, queue) that may have work, in the order of the queue; ends idle runs."""
-        open_runs = [row for row in transaction.rows(OPEN_RUNS) if not self._complete_run(transaction, row[0])]
-        for _, rows in groupby(open_runs, key=lambda row: row[1]):
-            specs = [(run_id, self._spec(transaction, run_id)) for run_id, _ in rows]
-            for stage in reversed(Stage):
-                for run_id, spec in specs:
-                    if stage is not Stage.DONE and stage in spec.config.stages():
-                        yield run_id, stage, queue_of(spec.queues, stage)
+        With `keep` the same worker goes on at once: the claim of the next stage, whose `rounds` are those of `claim`
+        and those given here. None when the document ended, is queued again, or its run is no longer open.
+        """
+        is_end = bool(result.skipped) or next_stage is Stage.DONE
+        next_stage = Stage.DONE if is_end else next_stage
+        results = {
+            "new_english": result.english and clean(result.english),
+            "new_back_translation": result.back_translation and clean(result.back_translation),
+            "next_stage": str(next_stage),
+        }
+        with self._database.write() as transaction:
+            state = leases.fence(transaction, claim).state
+            self._results.put_rounds(transaction, claim, rounds)
+            self._results.put_result(transaction, claim, result)
+            leases.end_attempt(transaction, claim, "committed")
+            if is_end:
+                _end(transaction, claim, result.skipped, results)
+                return None
+            if not keep or state != "open":
+                transaction.run(PASS_ON, **results, document_id=claim.document_id)
+                return None
+            keep_claim(transaction, claim, next_stage, lease_seconds, results)
+        return following(claim, result, next_stage, rounds)
 
-    def _free_places(self, transaction: Transaction, window: int, stale_after: float) -> dict[str, int]:
-        # Per queue: a queue that no worker serves must not keep the others waiting.
-        free: dict[str, int] = {}
-        for (run_id, stage), count in Counter(transaction.rows(FRESH_HINTS, stale_after=stale_after)).items():
-            queue = queue_of(self._spec(transaction, run_id).queues, Stage(stage))
-            free[queue] = free.get(queue, window) - count
-        return free
+    def release(self, claim: Claim | Lease, *, reason: str) -> None:
+        """Gives the document back unharmed, for any worker to go on. Nothing happens when the lease is lost."""
+        with self._database.write() as transaction:
+            if leases.find(transaction, claim) is not None:
+                transaction.run(RELEASE, document_id=claim.document_id)
+                leases.end_attempt(transaction, claim, "released", reason)
+
+    def fail(
+        self,
+        claim: Claim,
+        code: str,
+        message: str,
+        *,
+        retryable: bool,
+        max_faults: int,
+        not_before_seconds: float,
+    ) -> str:
+        """Records that the stage could not be done; the document's new status. Raises LeaseLost.
+
+        `retryable`: the surroundings were at fault, and it is queued again, not before `not_before_seconds` from now,
+        however often. Otherwise the document was: it is queued again, or failed with its `max_faults`-th fault.
+        """
+        error = clean(self._database.redact(message))[: leases.ERROR_LENGTH]
+        with self._database.write() as transaction:
+            fence = leases.fence(transaction, claim)
+            faults = fence.faults + (0 if retryable else 1)
+            failed = not retryable and faults >= max_faults
+            outcome = "retry" if retryable else "failed" if failed else "fault"
+            leases.end_attempt(transaction, claim, outcome, f"{code}: {error}")
+            values = {"document_id": claim.document_id, "now_faults": faults, "end_code": code, "end_error": error}
+            if not failed:
+                retries = fence.retries + (1 if retryable else 0)
+                transaction.run(RETRY, **values, now_retries=retries, wait_seconds=not_before_seconds)
+                return "queued"
+            transaction.run(FAIL, **values, now_breaks=fence.breaks, **usage_of(transaction, claim.document_id))
+            _end_failed(transaction, claim, "failed", code=code)
+        return "failed"
+
+    def break_off(self, claim: Claim, *, reason: str) -> str:
+        """Records that the engine broke with the document in hand; its new status. Raises LeaseLost.
+
+        It is queued again, to be worked on alone, or failed as poison with the MAX_BREAKS-th time.
+        """
+        error = clean(self._database.redact(reason))[: leases.ERROR_LENGTH]
+        with self._database.write() as transaction:
+            fence = leases.fence(transaction, claim)
+            breaks = fence.breaks + 1
+            leases.end_attempt(transaction, claim, "engine_broken", error)
+            values = {"document_id": claim.document_id, "now_breaks": breaks}
+            if breaks < MAX_BREAKS:
+                transaction.run(BREAK, **values)
+                return "queued"
+            why = f"the engine broke {breaks} times in a row with this document in hand; the last time: {error}"
+            poison = {"end_code": "poison", "end_error": why[: leases.ERROR_LENGTH]}
+            usage = usage_of(transaction, claim.document_id)
+            transaction.run(FAIL, **values, **poison, now_faults=fence.faults, **usage)
+            _end_failed(transaction, claim, "poison")
+        return "failed"
+
+
+def _end(transaction: Transaction, claim: Claim, skipped: str | None, results: dict[str, str | None]) -> None:
+    transaction.run(
+        END,
+        **results,
+        **usage_of(transaction, claim.document_id),
+        document_id=claim.document_id,
+        end_status="skipped" if skipped else "done",
+        end_code=skipped,
+    )
+    leases.complete_run(transaction, claim.run_id)
+
+
+def _end_failed(transaction: Transaction, claim: Claim, kind: str, **detail: str) -> None:
+    place = {"stage": str(claim.stage), "attempt": claim.attempt}
+    add_event(transaction, kind, claim.run_id, claim.document_id, **detail, **place)
+    leases.complete_run(transaction, claim.run_id)

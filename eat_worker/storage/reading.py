@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import bindparam, func, select
 
 from eat_worker.errors import NotFound
 from eat_worker.method.document import Alignment, Document, Stage
-from eat_worker.storage.engine import Transaction
-from eat_worker.storage.faults import Faults
-from eat_worker.storage.leases import QUEUED, RUNNING
-from eat_worker.storage.queue import ENTITIES_OF, ROUNDS_OF
+from eat_worker.storage.engine import Database, Transaction
 from eat_worker.storage.rows import (
     ALIGNMENT,
     DOCUMENT,
@@ -28,11 +25,22 @@ from eat_worker.storage.rows import (
     round_of,
     scores_of,
 )
-from eat_worker.storage.submission import RUN_BY_ID, RUNS, run_from
+from eat_worker.storage.statements import (
+    ENTITIES_OF,
+    ROUNDS_OF,
+    RUN_BY_ID,
+    RUNS,
+    count_unfinished,
+    find_run,
+    page_of,
+    pages,
+    run_from,
+)
+from eat_worker.storage.sums import score_sums
 from eat_worker.storage.tables import attempts, documents, entities, rounds, runs, scores
-from eat_worker.storage.values import STATUSES, Annotated, Attempt, Dossier, Run, RunStatus
+from eat_worker.storage.values import STATUSES, Annotated, Attempt, Dossier, Run, RunStatus, ScoreSums, WorkerRecord
+from eat_worker.storage.workers import recent_workers
 
-PAGE = 500  # ids per query; a reader that is slow holds no transaction open between pages
 NAMESAKES = 10  # documents of one external id that are told apart by name
 
 _run = documents.c.run_id == bindparam("run_id")
@@ -55,8 +63,6 @@ _ALL_STARTS = select(runs.c.id, runs.c.started_at)
 COUNTS = {False: _ALL_COUNTS, True: _ALL_COUNTS.where(_run)}
 USAGE = {False: _ALL_USAGE, True: _ALL_USAGE.where(_run)}
 STARTS = {False: _ALL_STARTS, True: _ALL_STARTS.where(runs.c.id == bindparam("run_id"))}
-COUNT_QUEUED = select(func.count()).where(QUEUED, _run)
-COUNT_RUNNING = select(func.count()).where(RUNNING, _run)
 COUNT_ROUNDS = (
     select(func.count()).select_from(rounds.join(documents, documents.c.id == rounds.c.document_id)).where(_run)
 )
@@ -85,22 +91,6 @@ ATTEMPTS_OF = (
     .order_by(attempts.c.attempt)
 )
 
-BOUNDS = select(func.min(documents.c.id), func.max(documents.c.id)).where(_run)
-
-
-def page_of(*columns: Any) -> Select[Any]:
-    """The run's documents with ids in [first, end). `+ 0` keeps the planner from any index but that of the ids."""
-    return (
-        select(documents.c.id, *columns)
-        .where(
-            documents.c.run_id + 0 == bindparam("run_id"),
-            documents.c.id >= bindparam("first"),
-            documents.c.id < bindparam("end"),
-        )
-        .order_by(documents.c.id)
-    )
-
-
 TEXTS = page_of(documents.c.text, documents.c.back_translation).where(
     documents.c.dataset + "" == bindparam("dataset"),
     documents.c.lang + "" == bindparam("lang"),
@@ -117,13 +107,16 @@ LEDGERS = (
 )
 
 
-class Reading(Faults):
-    """The part of a store that tells what is there."""
+class Reading:
+    """Says what is there, and changes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def run_status(self, run_id: int | None = None) -> list[RunStatus]:
         """How every run stands, or the one of that number. Seconds, rounds and tokens are those of ended documents."""
         one, values = run_id is not None, {} if run_id is None else {"run_id": run_id}
-        with self.database.read() as transaction:
+        with self._database.read() as transaction:
             found = [run_from(row) for row in transaction.rows(RUN_BY_ID if one else RUNS, **values)]
             counts = transaction.rows(COUNTS[one], **values)
             usage = {row[0]: row[1:] for row in transaction.rows(USAGE[one], **values)}
@@ -138,18 +131,19 @@ class Reading(Faults):
                 failures[code] = failures.get(code, 0) + count
         return [_run_status(run, *status[run.id], usage.get(run.id), starts[run.id]) for run in found]
 
+    def workers(self) -> list[WorkerRecord]:
+        """Workers that were heard of within the last day, the oldest first."""
+        with self._database.read() as transaction:
+            return recent_workers(transaction)
+
     def count_unfinished(self, run_ids: Collection[int]) -> int:
         """Documents of these runs that are queued or running."""
-        with self.database.read() as transaction:
-            return sum(
-                transaction.rows(query, run_id=run_id)[0][0]
-                for run_id in run_ids
-                for query in (COUNT_QUEUED, COUNT_RUNNING)
-            )
+        with self._database.read() as transaction:
+            return count_unfinished(transaction, run_ids)
 
     def count_rounds(self, run_ids: Collection[int]) -> int:
         """Rounds stored for documents of these runs, those that have not ended too. Reads them all."""
-        with self.database.read() as transaction:
+        with self._database.read() as transaction:
             return sum(transaction.rows(COUNT_ROUNDS, run_id=run_id)[0][0] for run_id in run_ids)
 
     def dossier(self, document: int | str, run: str | int | None = None) -> Dossier:
@@ -157,8 +151,8 @@ class Reading(Faults):
 
         Where several have that id, the newest is meant; `run` narrows the search. Raises NotFound.
         """
-        with self.database.read() as transaction:
-            run_id = None if run is None else self._find_run(transaction, run).id
+        with self._database.read() as transaction:
+            run_id = None if run is None else find_run(transaction, run).id
             row = _find_document(transaction, document, run_id)
             if row is None:
                 inside = "" if run is None else f" in run {run!r}"
@@ -170,18 +164,29 @@ class Reading(Faults):
 
         At most NAMESAKES + 1 of them; `run` narrows the search. Raises NotFound when there is no such run.
         """
-        with self.database.read() as transaction:
-            within = {} if run is None else {"run_id": self._find_run(transaction, run).id}
+        with self._database.read() as transaction:
+            within = {} if run is None else {"run_id": find_run(transaction, run).id}
             return [(key, name) for key, name in transaction.rows(SAME_EXT_ID[bool(within)], ext_id=ext_id, **within)]
+
+    def score_sums(
+        self, *, dataset: str | None = None, run: str | int | None = None, lang: str | None = None
+    ) -> list[ScoreSums]:
+        """The sums over all scored documents, narrowed by what is given; groups without a score are left out.
+
+        Raises NotFound when there is no such run.
+        """
+        with self._database.read() as transaction:
+            run_id = None if run is None else find_run(transaction, run).id
+            return score_sums(transaction, run_id, dataset, lang)
 
     def iter_texts(self, run_id: int, dataset: str, lang: str) -> Iterator[tuple[str, str]]:
         """(text, back-translation) of every document that is done and has both, in the order they came."""
-        for rows in self._pages(TEXTS, run_id, dataset=dataset, lang=lang):
+        for rows in pages(self._database, TEXTS, run_id, dataset=dataset, lang=lang):
             yield from ((text, back_translation) for _, text, back_translation in rows)
 
     def iter_annotations(self, run_id: int) -> Iterator[Annotated]:
         """Every document that is done or was skipped, with its alignments, in the order they came."""
-        for rows in self._pages(ANNOTATED, run_id, done="done", skipped="skipped"):
+        for rows in pages(self._database, ANNOTATED, run_id, done="done", skipped="skipped"):
             ledgers = self._ledgers(rows[0][0], rows[-1][0])
             for key, skipped, english, back_translation, *document in rows:
                 yield Annotated(
@@ -193,17 +198,8 @@ class Reading(Faults):
                     alignments=ledgers.get(key, ()),
                 )
 
-    def _pages(self, query: Select[Any], run_id: int, **values: Any) -> Iterator[list[tuple[Any, ...]]]:
-        with self.database.read() as transaction:
-            lowest, highest = transaction.rows(BOUNDS, run_id=run_id)[0]
-        for first in range(lowest or 0, (highest or -1) + 1, PAGE):
-            with self.database.read() as transaction:
-                rows = transaction.rows(query, run_id=run_id, first=first, end=first + PAGE, **values)
-            if rows:
-                yield rows
-
     def _ledgers(self, first: int, end: int) -> dict[int, tuple[Alignment, ...]]:
-        with self.database.read() as transaction:
+        with self._database.read() as transaction:
             rows = transaction.rows(LEDGERS, first=first, end=end)
         by_document: dict[int, list[tuple[Any, ...]]] = {}
         for key, *entity in rows:
@@ -260,7 +256,7 @@ def _dossier(transaction: Transaction, row: tuple[Any, ...]) -> Dossier:
         error=error,
         english=english,
         back_translation=back_translation,
-        rounds=in_order(round_of(said[:-1], said[-1]) for said in transaction.rows(ROUNDS_OF, **of_document)),
+        rounds=in_order(round_of(row[:-1], row[-1]) for row in transaction.rows(ROUNDS_OF, **of_document)),
         english_entities=english_entities,
         alignments=alignments,
         scores=None if found_scores is None else scores_of(found_scores),

@@ -23,7 +23,7 @@ from eat_worker.storage.engine import Database, sqlite_file
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0002"  # the revision that `tables.py` draws; a test holds it to the newest file of migrations/versions
+HEAD = "0003"  # the revision that `tables.py` draws; a test holds it to the newest file of migrations/versions
 
 TABLES_ON_SQLITE = text("SELECT name FROM sqlite_master WHERE type = 'table'")
 TABLES_ON_POSTGRESQL = text("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")

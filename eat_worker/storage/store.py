@@ -1,22 +1,36 @@
 """The store: everything that is asked of the database, by name.
 
-`Store` joins the four parts (what goes in, the queue, what workers write, what is read) and `open_store` opens one.
-Rows, transactions and SQL stay behind it; what comes out are the values of `values.py`. A store may be shared by any
-number of threads.
+`Store` holds four parts by name and `open_store` opens one. Rows, transactions and SQL stay behind it; what comes out
+are the values of `values.py`. A store may be shared by any number of threads.
 """
 
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Self, final
 
 from eat_worker.storage import schema
-from eat_worker.storage.backlog import Waiting
 from eat_worker.storage.engine import Database, sqlite_file
+from eat_worker.storage.operating import Operating
+from eat_worker.storage.queue import Queue
+from eat_worker.storage.reading import Reading
+from eat_worker.storage.runs import Runs
 
 
-class Store(Waiting):
-    """An open database at the right revision."""
+@final
+class Store:
+    """An open database at the right revision, in four parts.
+
+    `runs` takes runs and documents in, `queue` hands documents to workers and takes their results, `operating` is what
+    an operator decides, `reading` says what is there.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.runs = Runs(database)
+        self.queue = Queue(database)
+        self.operating = Operating(database)
+        self.reading = Reading(database)
 
     def close(self) -> None:
         """Closes the connections of this process."""

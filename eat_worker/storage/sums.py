@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select
 
-from eat_worker.storage.dead import Dead
+from eat_worker.storage.engine import Transaction
 from eat_worker.storage.rows import per_tag_of
-from eat_worker.storage.submission import RUN_BY_ID, run_from
+from eat_worker.storage.statements import RUN_BY_ID, run_from
 from eat_worker.storage.tables import BLEU_STATS, documents, entities, scores
 from eat_worker.storage.values import Run, ScoreSums
 
@@ -37,7 +37,7 @@ Group = tuple[int, str, str]
 
 @dataclass(slots=True)
 class _Found:
-    """What the queries said of one group."""
+    """What the queries found of one group."""
 
     totals: Mapping[str, Any]
     counts: dict[str, list[tuple[int, int, int, int]]] = field(
@@ -48,34 +48,24 @@ class _Found:
     statuses: dict[str, int] = field(default_factory=dict)
 
 
-class Sums(Dead):
-    """The part of a store that a report is made from."""
-
-    def score_sums(
-        self, *, dataset: str | None = None, run: str | int | None = None, lang: str | None = None
-    ) -> list[ScoreSums]:
-        """The sums over all scored documents, narrowed by what is given; groups without a score are left out.
-
-        Raises NotFound when there is no such run.
-        """
-        with self.database.read() as transaction:
-            run_id = None if run is None else self._find_run(transaction, run).id
-            given = {"run_id": run_id, "dataset": dataset, "lang": lang}
-            values = {name: value for name, value in given.items() if value is not None}
-            rows = {name: transaction.rows(query, **values) for name, query in _queries(*sorted(values)).items()}
-            groups = {row[:3]: _Found(dict(zip(TOTALS, row[3:], strict=True))) for row in rows["totals"]}
-            runs = {key: run_from(transaction.rows(RUN_BY_ID, run_id=key)[0]) for key, _, _ in groups}
-        for scorer in SCORERS:
-            for *group, tp, fp, fn, number in rows[scorer]:
-                groups[tuple(group)].counts[scorer].append((number, tp, fp, fn))
-        for *group, per_tag_json, number in rows["tags"]:
-            _add_tags(groups[tuple(group)].tags, per_tag_json, number)
-        for *group, outcome, number in rows["outcomes"]:
-            groups[tuple(group)].outcomes[outcome] = number
-        for *group, status, number in rows["statuses"]:
-            if tuple(group) in groups:
-                groups[tuple(group)].statuses[status] = number
-        return [_told(runs[group[0]], group, groups[group]) for group in sorted(groups)]
+def score_sums(transaction: Transaction, run_id: int | None, dataset: str | None, lang: str | None) -> list[ScoreSums]:
+    """The sums over all scored documents, narrowed by what is given; groups without a score are left out."""
+    given = {"run_id": run_id, "dataset": dataset, "lang": lang}
+    values = {name: value for name, value in given.items() if value is not None}
+    rows = {name: transaction.rows(query, **values) for name, query in _queries(*sorted(values)).items()}
+    groups = {row[:3]: _Found(dict(zip(TOTALS, row[3:], strict=True))) for row in rows["totals"]}
+    runs = {key: run_from(transaction.rows(RUN_BY_ID, run_id=key)[0]) for key, _, _ in groups}
+    for scorer in SCORERS:
+        for *group, tp, fp, fn, number in rows[scorer]:
+            groups[tuple(group)].counts[scorer].append((number, tp, fp, fn))
+    for *group, per_tag_json, number in rows["tags"]:
+        _add_tags(groups[tuple(group)].tags, per_tag_json, number)
+    for *group, outcome, number in rows["outcomes"]:
+        groups[tuple(group)].outcomes[outcome] = number
+    for *group, status, number in rows["statuses"]:
+        if tuple(group) in groups:
+            groups[tuple(group)].statuses[status] = number
+    return [_sums_of(runs[group[0]], group, groups[group]) for group in sorted(groups)]
 
 
 @cache
@@ -116,7 +106,7 @@ def _add_tags(tags: dict[str, list[int]], per_tag_json: str, number: int) -> Non
             sums[position] += count * number
 
 
-def _told(run: Run, group: Group, found: _Found) -> ScoreSums:
+def _sums_of(run: Run, group: Group, found: _Found) -> ScoreSums:
     totals = found.totals
     signatures = {totals[name] for name in ("signature", "other_signature") if totals[name] is not None}
     stats = [totals[name] for name in BLEU_STATS]

@@ -262,3 +262,22 @@ events = Table(
     Column("detail_json", Text),
     Index(None, "run_id", "at"),
 )
+
+# One row per worker process, for ever: who held a lease is asked after it has ended, too.
+workers = Table(
+    "workers",
+    METADATA,
+    Column("id", Key, primary_key=True),
+    Column("name", Text, nullable=False),  # as in lease_owner and attempts.worker; not unique
+    Column("host", Text, nullable=False),
+    Column("process", BigInteger, nullable=False),
+    # Clock ticks between boot and the start of the process: a later process may have the same number.
+    Column("process_started", BigInteger),
+    Column("boot", Text),  # which boot of the machine, and which of its process namespaces, the numbers belong to
+    Column("queues_json", Text, nullable=False),
+    Column("fingerprints_json", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("last_heartbeat", Double, nullable=False),
+    Column("ended_at", Double),
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,46 @@ class Run:
 def queue_of(queues: Mapping[str, str], stage: Stage) -> str:
     """The queue that serves a stage. A stage that needs no resource goes where the run's first stage goes."""
     return queues.get(stage) or next(iter(queues.values()), "default")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of a machine, so that another one of the same number is not taken for it.
+
+    `started` counts clock ticks from boot to the start of the process, and `boot` names that boot and the namespace
+    that the number belongs to; both are None where the machine does not say.
+    """
+
+    host: str
+    number: int
+    started: int | None
+    boot: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """What a worker says of itself when it starts. `name` is what its leases carry; it need not be unique."""
+
+    name: str
+    process: Process
+    queues: Collection[str]
+    fingerprints: Collection[str]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRecord:
+    """A worker's row. Instants are seconds since the epoch, UTC; `ended_at` is None unless it ended by itself.
+
+    `silent_seconds` is how long ago its last heartbeat was, by the clock of the database.
+    """
+
+    id: int
+    spec: WorkerSpec
+    started_at: float
+    last_heartbeat: float
+    ended_at: float | None
+    silent_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,9 +231,9 @@ class Scene:
         )
 
     def run(self, documents: int = 1, name: str = "news", **config: Any) -> Run:
-        run = self.store.add_run(self.spec(name, **config))
-        self.store.add_prompts([("p1", "forward", 1, "Translate {text}.", "restated")])
-        self.store.add_documents(run.id, (self.document(number) for number in range(documents)))
+        run = self.store.runs.add_run(self.spec(name, **config))
+        self.store.runs.add_prompts([("p1", "forward", 1, "Translate {text}.", "restated")])
+        self.store.runs.add_documents(run.id, (self.document(number) for number in range(documents)))
         return run
 
     def document(self, number: int) -> Document:
@@ -254,7 +254,7 @@ class Scene:
         )
 
     def claim(self, worker: str = "w1", document_id: int = 1, stage: Stage = Stage.FORWARD) -> Claim:
-        claim = self.store.claim(document_id, stage, worker, 60)
+        claim = self.store.queue.claim(document_id, stage, worker, 60)
         assert claim is not None
         return claim
 
@@ -272,10 +272,10 @@ class Scene:
     def lose(self, document_id: int = 1) -> None:
         """The worker died, its lease ran out and was taken back."""
         self.expire(document_id)
-        self.store.take_hints(0, window=0, stale_after=60)
+        self.store.queue.take_hints(0, window=0, stale_after=60)
 
     def status(self, document_id: int = 1) -> str:
-        return self.store.dossier(document_id).status
+        return self.store.reading.dossier(document_id).status
 
 
 @pytest.fixture

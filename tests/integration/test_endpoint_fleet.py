@@ -93,11 +93,11 @@ def test_sixty_four_chats_are_in_flight_and_the_adapter_is_asked_by_name(fleet: 
     corpus = tmp_path / "corpus.jsonl"
     corpus.write_text("".join(json.dumps({"text": f"Satz {number} ohne Namen"}) + "\n" for number in range(CHATS + 16)))
     submit(settings, corpus, lang="de")
-    assert serve(settings, until=lambda store: store.count_unfinished([1]) == 0) == 0
+    assert serve(settings, until=lambda store: store.reading.count_unfinished([1]) == 0) == 0
     assert fleet.full.is_set()
     assert fleet.most == CHATS
     with open_store(settings.database) as store:
-        (status,) = store.run_status()
+        (status,) = store.reading.run_status()
     assert status.documents["done"] == CHATS + 16
     # One round each: forward and extraction by the base, back-translation by the adapter.
     assert fleet.models == {"qwen": 2 * (CHATS + 16), "qwen-eacl": CHATS + 16}

@@ -19,14 +19,15 @@ from eat_worker.storage import schema
 from eat_worker.storage.engine import Database
 from eat_worker.storage.store import open_store
 
-TABLES = ("models", "runs", "prompts", "documents", "rounds", "entities", "scores", "attempts", "events")
+FIRST_TABLES = ("models", "runs", "prompts", "documents", "rounds", "entities", "scores", "attempts", "events")
+TABLES = (*FIRST_TABLES, "workers")
 
 REBUILD = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade():
@@ -47,9 +48,9 @@ ORPHANS = REBUILD.replace("def downgrade", '    op.execute("DELETE FROM runs")\n
 def add_revision(monkeypatch: pytest.MonkeyPatch, folder: Path, body: str) -> None:
     """A program that is one revision further than this one."""
     shutil.copytree(schema.migrations(), folder / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "migrations" / "versions" / "0003_later.py").write_text(body)
+    (folder / "migrations" / "versions" / "0004_later.py").write_text(body)
     monkeypatch.setattr(schema, "migrations", lambda: folder / "migrations")
-    monkeypatch.setattr(schema, "HEAD", "0003")
+    monkeypatch.setattr(schema, "HEAD", "0004")
 
 
 def query(url: str, statement: str) -> list[tuple[Any, ...]]:
@@ -61,12 +62,22 @@ def query(url: str, statement: str) -> list[tuple[Any, ...]]:
         database.close()
 
 
-def row_counts(url: str) -> dict[str, int]:
-    return {table: query(url, f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
+def row_counts(url: str, tables: tuple[str, ...] = TABLES) -> dict[str, int]:
+    return {table: query(url, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
 
 
 def fill(url: str) -> None:
     """A row in every table."""
+    fill_first(url)
+    query(
+        url,
+        """INSERT INTO workers (id, name, host, process, queues_json, fingerprints_json, version, started_at,
+                                last_heartbeat) VALUES (1, 'w', 'h', 7, '[]', '[]', '0.7', 1, 1)""",
+    )
+
+
+def fill_first(url: str) -> None:
+    """A row in every table of the first release."""
     for statement in (
         "INSERT INTO models (id, fingerprint, spec_json, created_at) VALUES (1, 'f', '{}', 1)",
         """INSERT INTO runs (id, name, lang, dataset, config_json, queues_json, model_id, state, created_at)
@@ -131,20 +142,20 @@ def test_a_rebuilt_table_loses_no_row_of_itself_or_of_its_children(
     assert row_counts(database_url) == dict.fromkeys(TABLES, 1)
     add_revision(monkeypatch, tmp_path, REBUILD)
     done = schema.upgrade(database_url)
-    assert (done.before, done.after) == ("0002", "0003")
+    assert (done.before, done.after) == ("0003", "0004")
     assert row_counts(database_url) == dict.fromkeys(TABLES, 1)
     assert query(database_url, "SELECT text, revision, reason FROM documents") == [("서울", 1, None)]
-    command.downgrade(schema.configuration(database_url), "0002")
+    command.downgrade(schema.configuration(database_url), "0003")
     command.upgrade(schema.configuration(database_url), "head")
     assert row_counts(database_url) == dict.fromkeys(TABLES, 1)
 
 
 def test_a_database_of_the_first_release_is_brought_to_head_with_its_rows(database_url: str) -> None:
     command.downgrade(schema.configuration(database_url), "0001")
-    fill(database_url)
+    fill_first(database_url)
     query(database_url, "UPDATE attempts SET outcome = 'expired', ended_at = 2")
     assert schema.upgrade(database_url).before == "0001"
-    assert row_counts(database_url) == dict.fromkeys(TABLES, 1)
+    assert row_counts(database_url) == {**dict.fromkeys(FIRST_TABLES, 1), "workers": 0}
     assert query(database_url, "SELECT priority FROM runs") == [(0,)]
     assert query(database_url, "SELECT faults, expiries, retries, breaks FROM documents") == [(0, 0, 0, 0)]
     query(database_url, "UPDATE attempts SET outcome = 'engine_broken'")
@@ -153,7 +164,19 @@ def test_a_database_of_the_first_release_is_brought_to_head_with_its_rows(databa
     command.check(schema.configuration(database_url))
     command.downgrade(schema.configuration(database_url), "0001")
     assert query(database_url, "SELECT outcome FROM attempts") == [("released",)]
-    assert row_counts(database_url) == dict.fromkeys(TABLES, 1)
+    assert row_counts(database_url, FIRST_TABLES) == dict.fromkeys(FIRST_TABLES, 1)
+
+
+def test_a_database_before_workers_had_rows_gets_them_and_loses_nothing_else(database_url: str) -> None:
+    command.downgrade(schema.configuration(database_url), "0002")
+    fill_first(database_url)
+    query(database_url, "UPDATE documents SET status = 'running', lease_owner = 'w', lease_until = 9, attempt = 1")
+    assert schema.upgrade(database_url).before == "0002"
+    assert row_counts(database_url) == {**dict.fromkeys(FIRST_TABLES, 1), "workers": 0}
+    assert query(database_url, "SELECT status, lease_owner FROM documents") == [("running", "w")]
+    command.check(schema.configuration(database_url))
+    command.downgrade(schema.configuration(database_url), "0002")
+    assert row_counts(database_url, FIRST_TABLES) == dict.fromkeys(FIRST_TABLES, 1)
 
 
 def test_an_sqlite_file_is_copied_before_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,8 +185,8 @@ def test_an_sqlite_file_is_copied_before_it_changes(tmp_path: Path, monkeypatch:
     fill(url)
     add_revision(monkeypatch, tmp_path, REBUILD)
     copy = schema.upgrade(url).backup
-    assert copy == tmp_path / "eat.db.0002.bak"
-    assert schema.current(f"sqlite:///{copy}") == "0002"
+    assert copy == tmp_path / "eat.db.0003.bak"
+    assert schema.current(f"sqlite:///{copy}") == "0003"
     assert row_counts(f"sqlite:///{copy}") == dict.fromkeys(TABLES, 1)
 
 
@@ -171,9 +194,9 @@ def test_a_copy_never_replaces_an_earlier_one(tmp_path: Path, monkeypatch: pytes
     url = f"sqlite:///{tmp_path / 'eat.db'}"
     schema.upgrade(url)
     add_revision(monkeypatch, tmp_path, REBUILD)
-    (tmp_path / "eat.db.0002.bak").write_bytes(b"mine")
-    assert schema.upgrade(url).backup == tmp_path / "eat.db.0002.1.bak"
-    assert (tmp_path / "eat.db.0002.bak").read_bytes() == b"mine"
+    (tmp_path / "eat.db.0003.bak").write_bytes(b"mine")
+    assert schema.upgrade(url).backup == tmp_path / "eat.db.0003.1.bak"
+    assert (tmp_path / "eat.db.0003.bak").read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("body", [HALF, ORPHANS], ids=["half", "orphans"])
@@ -184,7 +207,7 @@ def test_an_upgrade_that_fails_changes_nothing(
     add_revision(monkeypatch, tmp_path, body)
     with pytest.raises(EatError):
         schema.upgrade(database_url)
-    assert schema.current(database_url) == "0002"
+    assert schema.current(database_url) == "0003"
     assert row_counts(database_url) == dict.fromkeys(TABLES, 1)
     assert query(database_url, "SELECT error_code FROM documents") == [(None,)]
 
@@ -196,7 +219,7 @@ def test_an_older_database_names_the_command_that_helps(
     for create in (False, True):
         with pytest.raises(SchemaError) as caught:
             open_store(database_url, create=create)
-        assert str(caught.value) == "the database is at 0002, this eat needs 0003; run: eat db upgrade"
+        assert str(caught.value) == "the database is at 0003, this eat needs 0004; run: eat db upgrade"
 
 
 def test_a_newer_database_asks_for_a_newer_program(database_url: str) -> None:
@@ -204,7 +227,7 @@ def test_a_newer_database_asks_for_a_newer_program(database_url: str) -> None:
     for action in (open_store, schema.upgrade, schema.check):
         with pytest.raises(SchemaError) as caught:
             action(database_url)
-        assert str(caught.value) == "the database is at 0777, this eat knows 0002; upgrade eat_worker"
+        assert str(caught.value) == "the database is at 0777, this eat knows 0003; upgrade eat_worker"
 
 
 def test_a_database_of_something_else_is_left_alone(empty_url: str) -> None:

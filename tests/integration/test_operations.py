@@ -142,7 +142,7 @@ def test_a_worker_tells_how_it_is_and_what_it_did_and_its_log_holds_no_word_of_t
 
     def all_ended() -> bool:
         with open_store(settings.database) as store:
-            return store.count_unfinished([1]) == 0
+            return store.reading.count_unfinished([1]) == 0
 
     eventually(all_ended)
     found = metrics(url)
@@ -184,7 +184,7 @@ def test_signed_messages_are_taken_and_forged_or_pickled_ones_are_not(tmp_path: 
         pages = worker.url()
         eventually(lambda: metrics(pages).get('eat_documents_total{lang="de",status="done"}') == 1)
         with open_store(settings.database) as store:
-            (queue,) = {*store.run_status()[0].run.spec.queues.values()}
+            (queue,) = {*store.reading.run_status()[0].run.spec.queues.values()}
         forged = HintPublisher(open_app(url), Signer("another-key-0123456789"))
         forged.publish([Hint(1, Stage.FORWARD, 9, queue)])
         forged.close()

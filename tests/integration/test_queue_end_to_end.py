@@ -42,7 +42,7 @@ from eat_worker.jobs.worker import serve
 from eat_worker.settings import load_settings
 log.configure(level="info", format_="text")
 settings = load_settings({}, directory=Path.cwd(), environ=os.environ)
-sys.exit(serve(settings, until=lambda store: store.count_unfinished([1]) == 0))
+sys.exit(serve(settings, until=lambda store: store.reading.count_unfinished([1]) == 0))
 """
 ROUNDS_PER_DOCUMENT = 10  # 3 forward, 1 extract, 3 backward (the entity is spelled otherwise), 3 back-translation
 
@@ -70,7 +70,7 @@ class Site:
         self.documents = documents
         self.name = submit(self.settings, corpus, lang="de", dataset="test").run
         with open_store(self.settings.database) as store:
-            self.run_id = store.get_run(self.name).id
+            self.run_id = store.runs.get_run(self.name).id
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.settings.state / "eat.db", timeout=30)) as connection:
@@ -320,7 +320,7 @@ def test_a_hint_that_vanished_between_broker_and_worker_is_sent_again(tmp_path, 
     """The hole of BRPOP: a message taken from the queue and never seen again, long before the worker came."""
     site = Site(tmp_path, 2)
     with EmbeddedServer(site.settings.state), open_store(site.settings.database) as store:
-        assert len(store.take_hints(10, window=10, stale_after=60)) == 2  # marked as sent, and not sent
+        assert len(store.queue.take_hints(10, window=10, stale_after=60)) == 2  # marked as sent, and not sent
         started.append(site.worker())
         assert started[0].wait(20) == 0
     site.check_all_done()
@@ -499,4 +499,4 @@ def test_a_document_that_kills_its_worker_ends_as_poison_and_harms_no_other(tmp_
     assert (found["documents"]["done"], found["failures"]) == (4, {"poison": 1})
     settings = load_settings({}, directory=tmp_path, environ={})
     with open_store(settings.database) as store:
-        assert [letter.document.ext_id for letter in store.iter_dead("r")] == ["Minister Gift kam"]
+        assert [letter.document.ext_id for letter in store.operating.iter_dead("r")] == ["Minister Gift kam"]

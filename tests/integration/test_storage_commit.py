@@ -32,7 +32,7 @@ SCORES = Scores(
 
 
 def commit(scene: Any, claim: Claim, stage: Stage, *, keep: bool = True, **result: Any) -> Claim | None:
-    return scene.store.commit_stage(claim, StageResult(**result), stage, keep=keep, lease_seconds=60)
+    return scene.store.queue.commit_stage(claim, StageResult(**result), stage, keep=keep, lease_seconds=60)
 
 
 def test_a_document_kept_by_one_worker_passes_all_its_stages(scene: Any) -> None:
@@ -43,7 +43,7 @@ def test_a_document_kept_by_one_worker_passes_all_its_stages(scene: Any) -> None
     claim = commit(scene, claim, Stage.SCORE, back_translation="김은 서울에 있다.")
     assert claim.attempt == 5
     assert commit(scene, claim, Stage.DONE, scores=SCORES) is None
-    found = scene.store.dossier("k0")
+    found = scene.store.reading.dossier("k0")
     assert (found.status, found.stage, found.run.state) == ("done", Stage.DONE, "complete")
     assert (found.english, found.back_translation) == ("Kim is in Seoul.", "김은 서울에 있다.")
     assert (found.english_entities, found.alignments, found.scores) == ((KIM, SEOUL), ALIGNED, SCORES)
@@ -59,7 +59,7 @@ def test_a_document_kept_by_one_worker_passes_all_its_stages(scene: Any) -> None
 def test_a_kept_claim_is_what_reading_it_back_would_give(scene: Any) -> None:
     scene.run()
     kept = commit(scene, scene.claim(), Stage.EXTRACT, english="Kim \x00 \ud800")
-    kept = scene.store.commit_stage(
+    kept = scene.store.queue.commit_stage(
         kept,
         StageResult(english_entities=(KIM, SEOUL)),
         Stage.BACKWARD,
@@ -69,7 +69,7 @@ def test_a_kept_claim_is_what_reading_it_back_would_give(scene: Any) -> None:
     )
     kept = commit(scene, kept, Stage.BACK_TRANSLATION, alignments=ALIGNED)
     scene.lose()
-    read = scene.store.claim(1, Stage.BACK_TRANSLATION, "w1", 60)
+    read = scene.store.queue.claim(1, Stage.BACK_TRANSLATION, "w1", 60)
     assert replace(read, attempt=kept.attempt) == kept
     assert (kept.english, [output.round for output in kept.rounds]) == ("Kim � �", [1, 2])
 
@@ -78,16 +78,16 @@ def test_a_kept_claim_of_the_direct_method_knows_its_entities(scene: Any) -> Non
     scene.run(method="direct")
     kept = commit(scene, scene.claim(stage=Stage.DIRECT), Stage.SCORE, alignments=ALIGNED)
     scene.lose()
-    read = scene.store.claim(1, Stage.SCORE, "w1", 60)
+    read = scene.store.queue.claim(1, Stage.SCORE, "w1", 60)
     assert replace(read, attempt=kept.attempt) == kept
     assert kept.english_entities == (KIM, SEOUL)
 
 
 def test_a_document_that_is_not_kept_waits_for_any_worker(scene: Any) -> None:
     scene.run()
-    scene.store.take_hints(1, window=1, stale_after=60)
+    scene.store.queue.take_hints(1, window=1, stale_after=60)
     assert commit(scene, scene.claim("w1"), Stage.EXTRACT, keep=False, english="Kim") is None
-    (hint,) = scene.store.take_hints(1, window=1, stale_after=60)
+    (hint,) = scene.store.queue.take_hints(1, window=1, stale_after=60)
     assert (hint.stage, hint.attempt, hint.queue) == (Stage.EXTRACT, 1, "cpu")
     claim = scene.claim("w2", stage=Stage.EXTRACT)
     assert (claim.attempt, claim.english) == (2, "Kim")
@@ -98,7 +98,7 @@ def test_a_paused_run_lets_a_stage_end_but_keeps_no_document(scene: Any) -> None
     claim = scene.claim()
     scene.sql("UPDATE runs SET state = 'paused'")
     assert commit(scene, claim, Stage.EXTRACT, keep=True, english="Kim") is None
-    found = scene.store.dossier(1)
+    found = scene.store.reading.dossier(1)
     assert (found.status, found.stage, found.english) == ("queued", Stage.EXTRACT, "Kim")
 
 
@@ -116,22 +116,22 @@ def test_a_stage_is_committed_once(scene: Any) -> None:
     commit(scene, claim, Stage.EXTRACT, english="Kim")
     with pytest.raises(LeaseLost):
         commit(scene, claim, Stage.EXTRACT, english="Lee")
-    assert scene.store.dossier(1).english == "Kim"
+    assert scene.store.reading.dossier(1).english == "Kim"
 
 
 def test_a_skipped_document_ends_with_its_reason(scene: Any) -> None:
     scene.run()
     assert commit(scene, scene.claim(), Stage.EXTRACT, skipped="skipped_short") is None
-    found = scene.store.dossier(1)
+    found = scene.store.reading.dossier(1)
     assert (found.status, found.stage, found.error_code) == ("skipped", Stage.DONE, "skipped_short")
-    assert scene.store.run_status()[0].failures == {}
+    assert scene.store.reading.run_status()[0].failures == {}
 
 
 def test_rounds_survive_a_crash_before_the_commit(scene: Any) -> None:
     scene.run()
     claim = scene.claim("w1")
-    scene.store.add_round(claim, scene.round(1, "think"))
-    scene.store.add_round(claim, scene.round(2, "Kim"))
+    scene.store.queue.add_round(claim, scene.round(1, "think"))
+    scene.store.queue.add_round(claim, scene.round(2, "Kim"))
     scene.lose()
     assert [(said.round, said.output) for said in scene.claim("w2").rounds] == [(1, "think"), (2, "Kim")]
 
@@ -139,9 +139,9 @@ def test_rounds_survive_a_crash_before_the_commit(scene: Any) -> None:
 def test_a_round_said_again_replaces_the_first(scene: Any) -> None:
     scene.run()
     claim = scene.claim()
-    scene.store.add_rounds(claim, (scene.round(1, "first"), scene.round(2, "Kim")))
-    scene.store.add_round(claim, scene.round(1, "second"))
-    assert [said.output for said in scene.store.dossier(1).rounds] == ["second", "Kim"]
+    scene.store.queue.add_rounds(claim, (scene.round(1, "first"), scene.round(2, "Kim")))
+    scene.store.queue.add_round(claim, scene.round(1, "second"))
+    assert [said.output for said in scene.store.reading.dossier(1).rounds] == ["second", "Kim"]
 
 
 def test_a_round_comes_back_as_it_was_written(scene: Any) -> None:
@@ -162,21 +162,23 @@ def test_a_round_comes_back_as_it_was_written(scene: Any) -> None:
         logprob=-1.5,
         flags=("loop", "wrong_script"),
     )
-    scene.store.add_round(scene.claim(), said)
-    assert scene.store.dossier(1).rounds == (said,)
+    scene.store.queue.add_round(scene.claim(), said)
+    assert scene.store.reading.dossier(1).rounds == (said,)
 
 
 def test_what_no_database_can_store_is_replaced_in_a_models_answer(scene: Any) -> None:
     scene.run()
-    scene.store.add_round(scene.claim(), replace(scene.round(1, "a\x00b\ud800c"), variables={"text": "\udfff\x00"}))
-    (said,) = scene.store.dossier(1).rounds
+    scene.store.queue.add_round(
+        scene.claim(), replace(scene.round(1, "a\x00b\ud800c"), variables={"text": "\udfff\x00"})
+    )
+    (said,) = scene.store.reading.dossier(1).rounds
     assert (said.output, said.variables) == ("a�b�c", {"text": "��"})
 
 
 def test_a_round_of_an_unknown_prompt_is_refused(scene: Any) -> None:
     scene.run()
     with pytest.raises(ConfigurationError, match="prompt p9 is not registered"):
-        scene.store.add_round(scene.claim(), replace(scene.round(), prompt_id="p9"))
+        scene.store.queue.add_round(scene.claim(), replace(scene.round(), prompt_id="p9"))
 
 
 def test_new_entities_replace_the_old_ones(scene: Any) -> None:
@@ -185,14 +187,14 @@ def test_new_entities_replace_the_old_ones(scene: Any) -> None:
     commit(scene, claim, Stage.BACKWARD, keep=False, english_entities=(KIM, SEOUL))
     scene.sql("UPDATE documents SET stage = 'extract'")
     commit(scene, scene.claim(stage=Stage.EXTRACT), Stage.BACKWARD, keep=False, english_entities=(KIM,))
-    assert scene.store.dossier(1).english_entities == (KIM,)
+    assert scene.store.reading.dossier(1).english_entities == (KIM,)
 
 
 def test_a_failing_commit_writes_nothing_at_all(scene: Any) -> None:
     scene.run()
     claim = scene.claim()
     with pytest.raises(ConfigurationError):
-        scene.store.commit_stage(
+        scene.store.queue.commit_stage(
             claim,
             StageResult(english="Kim"),
             Stage.EXTRACT,
@@ -200,7 +202,7 @@ def test_a_failing_commit_writes_nothing_at_all(scene: Any) -> None:
             lease_seconds=60,
             rounds=(scene.round(1), replace(scene.round(2), prompt_id="p9")),
         )
-    found = scene.store.dossier(1)
+    found = scene.store.reading.dossier(1)
     assert (found.stage, found.english, found.rounds, len(found.attempts)) == (Stage.FORWARD, None, (), 1)
     assert commit(scene, claim, Stage.EXTRACT, english="Kim").stage is Stage.EXTRACT
 
@@ -208,17 +210,17 @@ def test_a_failing_commit_writes_nothing_at_all(scene: Any) -> None:
 def test_a_released_document_has_lost_nothing(scene: Any) -> None:
     scene.run()
     claim = scene.claim("w1")
-    scene.store.add_round(claim, scene.round())
-    scene.store.release(claim, reason="SIGTERM")
+    scene.store.queue.add_round(claim, scene.round())
+    scene.store.queue.release(claim, reason="SIGTERM")
     assert scene.status() == "queued"
     assert scene.sql("SELECT faults, expiries FROM documents") == [(0, 0)]
-    assert [(a.outcome, a.error) for a in scene.store.dossier(1).attempts] == [("released", "SIGTERM")]
+    assert [(a.outcome, a.error) for a in scene.store.reading.dossier(1).attempts] == [("released", "SIGTERM")]
     again = scene.claim("w2")
     assert (again.attempt, len(again.rounds)) == (2, 1)
 
 
 def fail(scene: Any, *, retryable: bool, wait: float = 0) -> str:
-    return scene.store.fail(
+    return scene.store.queue.fail(
         scene.claim(),
         "engine",
         "no answer\x00",
@@ -232,14 +234,14 @@ def test_the_surroundings_may_fail_as_often_as_they_like(scene: Any) -> None:
     scene.run()
     assert [fail(scene, retryable=True) for _ in range(5)] == ["queued"] * 5
     assert scene.sql("SELECT faults FROM documents") == [(0,)]
-    assert {attempt.outcome for attempt in scene.store.dossier(1).attempts} == {"retry"}
+    assert {attempt.outcome for attempt in scene.store.reading.dossier(1).attempts} == {"retry"}
 
 
 def test_no_secret_reaches_a_row(scene: Any) -> None:
     scene.run()
     said = "amqp://eat:canary@h//: Authorization: Bearer canary-of-length"
-    scene.store.fail(scene.claim(), "error", said, retryable=False, max_faults=1, not_before_seconds=0)
-    found = scene.store.dossier("k0")
+    scene.store.queue.fail(scene.claim(), "error", said, retryable=False, max_faults=1, not_before_seconds=0)
+    found = scene.store.reading.dossier("k0")
     assert found.error == "amqp://eat:***@h//: Authorization: Bearer ***"
     assert [attempt.error for attempt in found.attempts] == [f"error: {found.error}"]
 
@@ -247,7 +249,7 @@ def test_no_secret_reaches_a_row(scene: Any) -> None:
 def test_a_fault_of_the_document_is_counted_until_it_fails(scene: Any) -> None:
     run = scene.run()
     assert [fail(scene, retryable=False), fail(scene, retryable=False)] == ["queued", "failed"]
-    found = scene.store.dossier(1)
+    found = scene.store.reading.dossier(1)
     assert (found.status, found.stage, found.error_code, found.error) == (
         "failed",
         Stage.FORWARD,
@@ -256,9 +258,9 @@ def test_a_fault_of_the_document_is_counted_until_it_fails(scene: Any) -> None:
     )
     assert [attempt.outcome for attempt in found.attempts] == ["fault", "failed"]
     assert found.run.state == "complete"
-    (status,) = scene.store.run_status(run.id)
+    (status,) = scene.store.reading.run_status(run.id)
     assert (status.documents["failed"], status.failures) == (1, {"engine": 1})
-    (letter,) = scene.store.iter_dead("news")
+    (letter,) = scene.store.operating.iter_dead("news")
     assert (letter.document_id, letter.document.ext_id, letter.code, letter.attempts) == (1, "k0", "engine", 2)
     assert scene.sql("SELECT kind, detail_json FROM events") == [
         ("failed", '{"code":"engine","stage":"forward","attempt":2}')
@@ -268,17 +270,19 @@ def test_a_fault_of_the_document_is_counted_until_it_fails(scene: Any) -> None:
 def test_success_clears_the_error_of_an_earlier_try(scene: Any) -> None:
     scene.run()
     fail(scene, retryable=True)
-    assert scene.store.dossier(1).error_code == "engine"
+    assert scene.store.reading.dossier(1).error_code == "engine"
     commit(scene, scene.claim(), Stage.EXTRACT, english="Kim")
-    assert (scene.store.dossier(1).error_code, scene.store.dossier(1).error) == (None, None)
+    assert (scene.store.reading.dossier(1).error_code, scene.store.reading.dossier(1).error) == (None, None)
 
 
 def test_a_document_that_ends_carries_the_sums_of_its_rounds(scene: Any) -> None:
     scene.run()
     claim = scene.claim()
-    scene.store.add_rounds(claim, (scene.round(1), scene.round(2)))
-    scene.store.add_round(claim, scene.round(1))
-    scene.store.commit_stage(claim, StageResult(), Stage.DONE, keep=False, lease_seconds=60, rounds=(scene.round(3),))
+    scene.store.queue.add_rounds(claim, (scene.round(1), scene.round(2)))
+    scene.store.queue.add_round(claim, scene.round(1))
+    scene.store.queue.commit_stage(
+        claim, StageResult(), Stage.DONE, keep=False, lease_seconds=60, rounds=(scene.round(3),)
+    )
     columns = "round_count, round_seconds, prompt_tokens, cached_tokens, generated_tokens"
     assert scene.sql(f"SELECT {columns} FROM documents") == [(3, 1.5, 60, 24, 12)]
 
@@ -309,12 +313,12 @@ class World:
 
     def claim(self) -> None:
         self.take_back()
-        self.hold(self.scene.store.claim_next({"gpu", "cpu"}, self.chance.choice(("w1", "w2")), 60))
+        self.hold(self.scene.store.queue.claim_next({"gpu", "cpu"}, self.chance.choice(("w1", "w2")), 60))
 
     def hint(self) -> None:
         self.take_back()
-        for hint in self.scene.store.take_hints(2, window=3, stale_after=60):
-            self.hold(self.scene.store.claim(hint.document_id, hint.stage, "w3", 60))
+        for hint in self.scene.store.queue.take_hints(2, window=3, stale_after=60):
+            self.hold(self.scene.store.queue.claim(hint.document_id, hint.stage, "w3", 60))
 
     def expire(self) -> None:
         if self.holder:
@@ -340,15 +344,15 @@ class World:
             self.hold(kept)
 
     def add_round(self, claim: Claim) -> None:
-        self.scene.store.add_round(claim, self.scene.round(self.chance.randint(1, 3)))
+        self.scene.store.queue.add_round(claim, self.scene.round(self.chance.randint(1, 3)))
 
     def fail(self, claim: Claim) -> None:
         retryable = self.chance.random() < 0.8
-        self.scene.store.fail(claim, "x", "x", retryable=retryable, max_faults=3, not_before_seconds=0)
+        self.scene.store.queue.fail(claim, "x", "x", retryable=retryable, max_faults=3, not_before_seconds=0)
 
     def release(self, claim: Claim) -> None:
         held = self.holder.get(claim.document_id) == claim.attempt
-        self.scene.store.release(claim, reason="x")
+        self.scene.store.queue.release(claim, reason="x")
         if not held:
             raise LeaseLost  # release says nothing about it; the model must not move either
 
@@ -372,13 +376,13 @@ def test_whatever_the_order_every_stage_is_committed_once_and_nothing_is_lost(sc
             world.write(what)
     # The faults stop, and everything ends.
     scene.sql("UPDATE documents SET lease_until = 1 WHERE status = 'running'")
-    while (claim := scene.store.claim_next({"gpu", "cpu"}, "w4", 60)) is not None:
+    while (claim := scene.store.queue.claim_next({"gpu", "cpu"}, "w4", 60)) is not None:
         while claim is not None:
             world.commits[claim.document_id, str(claim.stage)] += 1
             claim = commit(scene, claim, claim.config.stage_after(claim.stage))
     assert set(world.commits.values()) == {1}
-    (status,) = scene.store.run_status(run.id)
-    assert (status.run.state, scene.store.count_unfinished([run.id])) == ("complete", 0)
+    (status,) = scene.store.reading.run_status(run.id)
+    assert (status.run.state, scene.store.reading.count_unfinished([run.id])) == ("complete", 0)
     assert status.documents["done"] + status.documents["failed"] == 5
     assert scene.sql("SELECT document_id FROM attempts WHERE ended_at IS NULL") == []
     assert scene.sql("SELECT sum(attempt) FROM documents") == scene.sql("SELECT count(*) FROM attempts")

@@ -19,15 +19,15 @@ from eat_worker.storage.values import StageResult
 
 def test_a_store_works_again_after_the_server_was_killed(postgres: Any, migrated: str) -> None:
     with open_store(postgres.create_database(migrated)) as store:
-        assert store.list_runs() == []
+        assert store.runs.list_runs() == []
         postgres.stop(signal.SIGQUIT)
         with pytest.raises(StoreUnavailable, match=r"the database postgresql\+psycopg://eat@/eat_.* does not answer"):
-            store.list_runs()
+            store.runs.list_runs()
         assert store.database.seconds_since_failure() < 5
         with pytest.raises(StoreUnavailable):
-            store.list_runs()
+            store.runs.list_runs()
         postgres.start()
-        assert store.list_runs() == []
+        assert store.runs.list_runs() == []
 
 
 def test_one_dead_connection_does_not_leave_others_behind(postgres: Any, migrated: str) -> None:
@@ -46,8 +46,8 @@ def test_one_dead_connection_does_not_leave_others_behind(postgres: Any, migrate
         postgres.stop(signal.SIGQUIT)
         postgres.start()
         with pytest.raises(StoreUnavailable):
-            store.list_runs()
-        assert [store.list_runs() for _ in range(6)] == [[]] * 6
+            store.runs.list_runs()
+        assert [store.runs.list_runs() for _ in range(6)] == [[]] * 6
 
 
 @pytest.mark.parametrize(
@@ -75,14 +75,16 @@ def worker(store: Any, name: str, seed: int, committed: list[tuple[int, str]], s
     """Works until nothing is left; dies over some documents, and writes late on others."""
     chance = random.Random(seed)
     while not stop.is_set():
-        claim = store.claim_next({"gpu", "cpu"}, name, 0.2 if chance.random() < 0.2 else 60)
+        claim = store.queue.claim_next({"gpu", "cpu"}, name, 0.2 if chance.random() < 0.2 else 60)
         while claim is not None:
             try:
                 if chance.random() < 0.1:
                     time.sleep(0.25)
-                store.heartbeat([claim.lease], 60)
+                store.queue.heartbeat([claim.lease], 60)
                 after = claim.config.stage_after(claim.stage)
-                kept = store.commit_stage(claim, StageResult(), after, keep=chance.random() < 0.5, lease_seconds=60)
+                kept = store.queue.commit_stage(
+                    claim, StageResult(), after, keep=chance.random() < 0.5, lease_seconds=60
+                )
                 committed.append((claim.document_id, str(claim.stage)))
                 claim = kept
             except LeaseLost:
@@ -105,12 +107,12 @@ def test_workers_and_dispatchers_at_once_neither_lose_nor_repeat_nor_deadlock(sc
 
     def dispatch() -> None:
         while not stop.is_set():
-            scene.store.take_hints(5, window=20, stale_after=0.05)
+            scene.store.queue.take_hints(5, window=20, stale_after=0.05)
             time.sleep(0.005)
 
     def submit() -> None:
         for number in range(40, 60):
-            scene.store.add_documents(run.id, [scene.document(number)])
+            scene.store.runs.add_documents(run.id, [scene.document(number)])
 
     threads = [
         *(threading.Thread(target=guarded, args=(worker, scene.store, f"w{n}", n, committed, stop)) for n in range(4)),
@@ -121,7 +123,7 @@ def test_workers_and_dispatchers_at_once_neither_lose_nor_repeat_nor_deadlock(sc
         thread.start()
     end = time.monotonic() + 40
     while time.monotonic() < end and not stop.is_set():
-        (status,) = scene.store.run_status(run.id)
+        (status,) = scene.store.reading.run_status(run.id)
         if status.documents["done"] == 60:
             stop.set()
         time.sleep(0.05)
@@ -131,5 +133,5 @@ def test_workers_and_dispatchers_at_once_neither_lose_nor_repeat_nor_deadlock(sc
     assert failures == []
     assert status.documents["done"] == 60
     assert len(committed) == len(set(committed)) == 60 * 5
-    assert scene.store.get_run(run.id).state == "complete"
+    assert scene.store.runs.get_run(run.id).state == "complete"
     assert {str(stage) for stage in Stage if stage not in (Stage.DIRECT, Stage.DONE)} == {s for _, s in committed}

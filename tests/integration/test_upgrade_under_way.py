@@ -29,7 +29,7 @@ from eat_worker.storage.engine import Database
 
 DOCUMENTS = 80
 ROUNDS_PER_DOCUMENT = 7  # 3 forward, 1 extract, 3 back-translation; the entity is found without a round
-TABLES = ("models", "runs", "prompts", "documents", "rounds", "entities", "scores", "attempts", "events")
+TABLES = ("models", "runs", "prompts", "documents", "rounds", "entities", "scores", "attempts", "events", "workers")
 EXPANDED, CONTRACTED = "0777", "0778"  # later than any revision of this release
 
 EXPAND = f"""

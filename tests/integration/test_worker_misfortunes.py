@@ -35,7 +35,7 @@ from eat_worker.jobs.worker import serve
 from eat_worker.settings import load_settings
 log.configure(level="info", format_="text")
 settings = load_settings({}, directory=Path.cwd(), environ=os.environ)
-sys.exit(serve(settings, until=lambda store: store.count_unfinished([1]) == 0))
+sys.exit(serve(settings, until=lambda store: store.reading.count_unfinished([1]) == 0))
 """
 ROUNDS_PER_DOCUMENT = 7  # 3 forward, 1 extract, 3 back-translation; the entity is found without a round
 
@@ -140,8 +140,8 @@ def test_a_document_that_breaks_the_engine_ends_as_poison_and_harms_no_other(tmp
     assert (found["documents"]["done"], found["failures"]) == (4, {"poison": 1})
     settings = load_settings({}, directory=tmp_path, environ={})
     with open_store(settings.database) as store:
-        (letter,) = store.iter_dead("r")
-        outcomes = [attempt.outcome for attempt in store.dossier(letter.document_id).attempts]
+        (letter,) = store.operating.iter_dead("r")
+        outcomes = [attempt.outcome for attempt in store.reading.dossier(letter.document_id).attempts]
     assert (letter.document.ext_id, outcomes) == ("Minister Gift kam", ["engine_broken", "engine_broken"])
 
 
@@ -260,9 +260,9 @@ def test_rounds_of_a_worker_that_is_killed_while_the_database_is_away_are_not_as
     assert kept.isdisjoint(before)
     # What nothing was spooled of is free when its lease runs out, which this test does not wait for.
     with open_store(remote) as store:
-        for owner in store.lease_owners():
+        for owner in store.operating.lease_owners():
             if owner.endswith(f"-{worker.pid}"):
-                store.expire_leases(owner)
+                store.operating.expire_leases(owner)
     assert second.wait(60) == 0
     assert kept <= set(site.rows(keys))  # under the attempt of the worker that was killed
     assert site.statuses() == {"done": 4}

@@ -24,7 +24,7 @@ def reference() -> ModuleType:
 def test_the_page_has_the_tables_of_the_program(reference: ModuleType) -> None:
     page = (DOCS / "reference.md").read_text(encoding="utf-8")
     assert reference.filled(page) == page, "run: python docs/reference.py"
-    assert "| `eat status` | [RUN] | Show how far the runs are. | `--watch`, `--timeout` S |\n" in page
+    assert "| `eat status` | [RUN] | Show how far the runs are. | `--watch`, `--timeout` S, `--workers` |\n" in page
     assert "| `lease_seconds` | `60` | run, worker, config | Seconds without a heartbeat " in page
 
 

@@ -54,7 +54,7 @@ def test_base_install_in_an_empty_environment_does_the_main_job(wheel: Path, tmp
     run(python, "-m", "pip", "install", "--quiet", wheel, cwd=tmp_path)
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "0002" in run(eat, "db", "upgrade", cwd=empty)
+    assert "0003" in run(eat, "db", "upgrade", cwd=empty)
     (empty / "two.jsonl").write_text('{"text": "Anna lives in Oslo."}\n{"text": "It rains."}\n')
     # The base install has neither an engine nor a broker of its own, and needs none for this.
     table = run(eat, "run", "two.jsonl", "--lang", "en", "--engine", "scripted", "--broker", "none", cwd=empty)

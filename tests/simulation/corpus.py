@@ -56,10 +56,10 @@ def submit(store: Store, kind: str, sizes: tuple[int, ...], *, two_queues: bool)
     """Runs of those sizes; documents are numbered as the database numbers them."""
     config, number, runs = CONFIGS[kind], 1, []
     queues = dict.fromkeys(MODEL_STAGES, CHAT) | ({"extract": EXTRACT} if two_queues else {})
-    store.add_prompts(prompt_set(config.prompts).listed(config.rounds))
+    store.runs.add_prompts(prompt_set(config.prompts).listed(config.rounds))
     for name, size in zip(("first", "second"), sizes, strict=False):
-        run = store.add_run(RunSpec(name, "de", "test", config, "f" * 64, {"name": "scripted"}, queues))
-        store.add_documents(run.id, [document(number + one) for one in range(size)])
+        run = store.runs.add_run(RunSpec(name, "de", "test", config, "f" * 64, {"name": "scripted"}, queues))
+        store.runs.add_documents(run.id, [document(number + one) for one in range(size)])
         number += size
         runs.append(run)
     return runs

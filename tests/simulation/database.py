@@ -10,13 +10,14 @@ from __future__ import annotations
 import copy
 import sqlite3
 import tempfile
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from eat_worker.errors import LeaseLost
 from eat_worker.storage import schema
-from eat_worker.storage.engine import Database, Statement
+from eat_worker.storage.engine import Database, Statement, Transaction
 
 HISTORY = """
 CREATE TABLE history (
@@ -121,6 +122,9 @@ class Client:
         """Whether the database cannot be reached."""
         return False
 
+    def refused(self) -> None:
+        """The fence let no write through."""
+
     def commit(self, sqlite: sqlite3.Connection) -> None:
         """Commit, or fail to."""
         sqlite.execute("COMMIT")
@@ -136,11 +140,17 @@ class SimulatedDatabase(Database):
         self.dialect = self.engine.dialect
         self.ground = ground
 
-    def write(self) -> Any:
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
         self.client.pause()
         self.ground.process = self.client.process
         self.engine.writes = True  # type: ignore[attr-defined]  # it is a Connections
-        return super().write()
+        try:
+            with super().write() as transaction:
+                yield transaction
+        except LeaseLost:
+            self.client.refused()
+            raise
 
 
 class Connections:

@@ -1,18 +1,18 @@
 """The disk of the simulated machine: it outlives every process, and the product's spool lies on it, in real files.
 
-Processes of the simulated machine have names and no numbers; everything else about a spool is the product's.
+Processes of the simulated machine have numbers of their own; everything else about a spool is the product's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eat_worker.jobs.document.spool import Spool
 from eat_worker.method.document import RoundOutput
 from eat_worker.storage.store import Store
-from eat_worker.storage.values import Lease
+from eat_worker.storage.values import Lease, Process
 
 if TYPE_CHECKING:
     from workers import Worker
@@ -22,7 +22,7 @@ class MachineSpool(Spool):
     """The product's spool, in the folder of the machine."""
 
     def __init__(self, worker: Worker, folder: Path) -> None:
-        super().__init__(folder)
+        super().__init__(folder, Process(host="machine", number=worker.number, started=None, boot=None))
         self._worker = worker
 
     def drop(self, lease: Lease) -> None:
@@ -38,11 +38,5 @@ class MachineSpool(Spool):
         self._worker.world.met["spooled"] += 1
         return super()._write(lease, rounds)
 
-    def _file(self, lease: Lease) -> Path:
-        return self._folder / f"{self._worker.name}-{lease.document_id}-{lease.attempt}.json"
-
-    def _left_behind(self) -> Iterator[Path]:
-        for file in sorted(self._folder.glob("*.json")):
-            name = file.stem.rsplit("-", 2)[0]
-            if name == self._worker.name or not self._worker.world.is_alive(name):
-                yield file
+    def _is_running(self, owner: Process) -> bool | None:
+        return owner.number in self._worker.world.running

@@ -18,8 +18,9 @@ from world import World
 
 from eat_worker.errors import EngineUnavailable, StoreUnavailable
 from eat_worker.jobs.broker.dispatcher import RETRY
-from eat_worker.storage.faults import MAX_BREAKS
-from eat_worker.storage.leases import ALONE_AFTER, GRACE_SECONDS, MAX_EXPIRIES
+from eat_worker.storage.claims import ALONE_AFTER
+from eat_worker.storage.leases import GRACE_SECONDS, MAX_EXPIRIES
+from eat_worker.storage.queue import MAX_BREAKS
 
 ENDED = ("done", "skipped", "failed", "cancelled")
 OF_SURROUNDINGS = (EngineUnavailable.code, StoreUnavailable.code)

@@ -18,7 +18,7 @@ from eat_worker.errors import BrokerUnavailable, EatError, LeaseLost, StoreUnava
 from eat_worker.jobs.broker import dispatcher
 from eat_worker.jobs.document import advance, round_log
 from eat_worker.jobs.document import leases as held
-from eat_worker.storage import commit, control, dead, faults, leases, queue
+from eat_worker.storage import claims, leases, operating, queue
 from eat_worker.storage.engine import Statement, Transaction
 from eat_worker.storage.values import Claim, Hint
 
@@ -84,31 +84,31 @@ def _nothing(*_args: Any, **_keywords: Any) -> None:
     return None
 
 
-def _add_rounds_without_storing(self: commit.Commit, claim: Claim, outputs: Any) -> str:
-    with self.database.write() as transaction:
-        return self._fence(transaction, claim).state
+def _add_rounds_without_storing(self: queue.Queue, claim: Claim, outputs: Any) -> str:
+    with self._database.write() as transaction:
+        return leases.fence(transaction, claim).state
 
 
 def _commit_without_waiting_rounds(real: Callable[..., Any]) -> Callable[..., Any]:
-    def commit_stage(self: commit.Commit, claim: Claim, result: Any, next_stage: Any, **options: Any) -> Any:
+    def commit_stage(self: queue.Queue, claim: Claim, result: Any, next_stage: Any, **options: Any) -> Any:
         return real(self, claim, result, next_stage, **{**options, "rounds": ()})
 
     return commit_stage
 
 
-def _commit_in_two(self: commit.Commit, claim: Claim, result: Any, next_stage: Any, **options: Any) -> Claim | None:
+def _commit_in_two(self: queue.Queue, claim: Claim, result: Any, next_stage: Any, **options: Any) -> Claim | None:
     """The result in one transaction, the move to the next stage in another."""
-    with self.database.write() as transaction:
-        self._fence(transaction, claim)
-        self._put_result(transaction, claim, result)
-        self._end_attempt(transaction, claim, "committed")
+    with self._database.write() as transaction:
+        leases.fence(transaction, claim)
+        self._results.put_result(transaction, claim, result)
+        leases.end_attempt(transaction, claim, "committed")
     following: Claim | None = _COMMIT(self, claim, result, next_stage, **options)
     return following
 
 
 def _fence_that_says_open(real: Callable[..., Any]) -> Callable[..., Any]:
-    def fence(self: commit.Commit, transaction: Transaction, claim: Claim) -> Any:
-        return real(self, transaction, claim)._replace(state="open")
+    def fence(transaction: Transaction, claim: Claim) -> Any:
+        return real(transaction, claim)._replace(state="open")
 
     return fence
 
@@ -158,17 +158,17 @@ def _commit_what_a_broken_engine_said(self: advance.Advancer, claim: Claim, erro
 
 
 def _fail_burns(real: Callable[..., Any]) -> Callable[..., Any]:
-    def fail(self: faults.Faults, claim: Claim, code: str, message: str, **options: Any) -> Any:
+    def fail(self: queue.Queue, claim: Claim, code: str, message: str, **options: Any) -> Any:
         return real(self, claim, code, message, **{**options, "retryable": False})
 
     return fail
 
 
-def _release_by_worker(self: faults.Faults, claim: Claim, *, reason: str) -> None:
+def _release_by_worker(self: queue.Queue, claim: Claim, *, reason: str) -> None:
     """Without the fence: whoever holds it now loses it."""
-    with self.database.write() as transaction:
-        transaction.run(faults.RELEASE, document_id=claim.document_id)
-        self._end_attempt(transaction, claim, "released", reason)
+    with self._database.write() as transaction:
+        transaction.run(queue.RELEASE, document_id=claim.document_id)
+        leases.end_attempt(transaction, claim, "released", reason)
 
 
 @contextmanager
@@ -189,7 +189,7 @@ def _lost_by_document(self: held.HeldLeases, claim: Claim) -> None:
 
 
 _MAY_CONTINUE = held.HeldLeases.may_continue
-_COMMIT = commit.Commit.commit_stage
+_COMMIT = queue.Queue.commit_stage
 _DUE = f" AND (documents.not_before IS NULL OR documents.not_before <= {NOW})"
 _STALE = f"(documents.hinted_at IS NULL OR documents.hinted_at < {NOW} - :stale_after)"
 _QUEUED = "documents.status = 'queued'"
@@ -197,43 +197,43 @@ _STAGE = " AND documents.stage = :at_stage"
 
 MUTANTS: tuple[Mutant, ...] = (
     # -- the fence
-    _sql("the fence does not compare the attempt", commit.FENCE, IN_FENCE),
+    _sql("the fence does not compare the attempt", leases.FENCE, IN_FENCE),
     Mutant(
         "no fence: whoever knows a document's number writes to it",
         (
-            Sql(commit.FENCE, IN_FENCE, ""),
-            Sql(commit.FENCE, " AND documents.lease_owner = :worker", ""),
-            Sql(commit.FENCE, " AND documents.status = 'running'", ""),
-            Sql(commit.FENCE, " AND documents.stage = :stage", ""),
+            Sql(leases.FENCE, IN_FENCE, ""),
+            Sql(leases.FENCE, " AND documents.lease_owner = :worker", ""),
+            Sql(leases.FENCE, " AND documents.status = 'running'", ""),
+            Sql(leases.FENCE, " AND documents.stage = :stage", ""),
         ),
     ),
-    _code("a document is released without the fence", faults.Faults, "release", _release_by_worker),
+    _code("a document is released without the fence", queue.Queue, "release", _release_by_worker),
     # -- the claim
-    _sql("a live lease is taken", queue.CLAIM, _QUEUED, "documents.status IN ('queued', 'running')"),
-    _sql("a document that has ended is claimed", queue.CLAIM, _QUEUED, "documents.status <> 'running'"),
+    _sql("a live lease is taken", claims.CLAIM, _QUEUED, "documents.status IN ('queued', 'running')"),
+    _sql("a document that has ended is claimed", claims.CLAIM, _QUEUED, "documents.status <> 'running'"),
     _sql(
         "a claim takes over a lease that ran out",
-        queue.CLAIM,
+        claims.CLAIM,
         _QUEUED,
         f"(documents.status = 'queued' OR documents.status = 'running' AND documents.lease_until < {NOW})",
     ),
-    _sql("a claim does not compare the stage", queue.CLAIM, _STAGE),
-    _sql("a claim does not look whether the document is due", queue.CLAIM, _DUE),
-    _sql("a claim does not look whether the run is open", queue.CLAIM, " AND runs.state = :state_1"),
-    _sql("a claim does not count the attempt", queue.CLAIM, "attempt=(documents.attempt + :attempt_1)", "attempt=1"),
+    _sql("a claim does not compare the stage", claims.CLAIM, _STAGE),
+    _sql("a claim does not look whether the document is due", claims.CLAIM, _DUE),
+    _sql("a claim does not look whether the run is open", claims.CLAIM, " AND runs.state = :state_1"),
+    _sql("a claim does not count the attempt", claims.CLAIM, "attempt=(documents.attempt + :attempt_1)", "attempt=1"),
     _sql(
         "a suspect is not worked on alone",
-        queue.CLAIM,
+        claims.CLAIM,
         "< :expiries_1 AND documents.breaks = :breaks_1 OR NOT",
         "< 1000 OR NOT",
     ),
     _sql(
         "a claim leaves the lease without an end",
-        queue.CLAIM,
+        claims.CLAIM,
         f"lease_until=({NOW} + :lease_seconds)",
         "lease_until=NULL",
     ),
-    _sql("a lease lasts no time", queue.CLAIM, f"lease_until=({NOW} + :lease_seconds)", f"lease_until={NOW}"),
+    _sql("a lease lasts no time", claims.CLAIM, f"lease_until=({NOW} + :lease_seconds)", f"lease_until={NOW}"),
     # -- leases
     _sql("leases that run out are not taken back", leases.EXPIRED, "documents.status = 'running' AND", "1 = 0 AND"),
     _sql("leases are taken back before they run out", leases.EXPIRED, f"< {NOW}", f"< {NOW} + 15"),
@@ -250,7 +250,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "lease_owner=lease_owner",
     ),
     _sql("the end of a lease is not counted", leases.REQUEUE_EXPIRED, "(documents.expiries + :expiries_1)", "0"),
-    _sql("the attempt of a lease that ran out has no end", leases.END_EXPIRED, "WHERE ", "WHERE 1 = 0 AND "),
+    _sql("the attempt of a lease that ran out has no end", leases.END_OPEN_ATTEMPT, "WHERE ", "WHERE 1 = 0 AND "),
     _sql(
         "a heartbeat revives a lost lease",
         leases.HEARTBEAT,
@@ -269,69 +269,65 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _code("a heartbeat ends with the first error", held.Heartbeat, "_step", _heartbeat_that_gives_up),
     _code("after an outage everything is taken back at once", leases, "GRACE_SECONDS", 0.0),
-    _sql("expiries are not forgotten with a commit", commit.KEEP, "expiries=:expiries", "expiries=expiries + 2"),
+    _sql("expiries are not forgotten with a commit", claims.KEEP, "expiries=:expiries", "expiries=expiries + 2"),
     _sql(
         "the next stage begins without a lease of its own",
-        commit.KEEP,
+        claims.KEEP,
         f"lease_until=({NOW} + :lease_seconds)",
         f"lease_until={NOW} - 1",
     ),
     _code("a poisonous document is tried for ever", leases, "MAX_EXPIRIES", 1000),
     # -- rounds and results
-    _code("rounds are not stored as they come", commit.Commit, "add_rounds", _add_rounds_without_storing),
+    _code("rounds are not stored as they come", queue.Queue, "add_rounds", _add_rounds_without_storing),
     _code(
-        "a commit forgets the rounds that wait", commit.Commit, "commit_stage", _commit_without_waiting_rounds(_COMMIT)
+        "a commit forgets the rounds that wait", queue.Queue, "commit_stage", _commit_without_waiting_rounds(_COMMIT)
     ),
-    _code("a result and its stage are two transactions", commit.Commit, "commit_stage", _commit_in_two),
+    _code("a result and its stage are two transactions", queue.Queue, "commit_stage", _commit_in_two),
     _sql(
         "the next stage keeps the attempt of the last",
-        commit.KEEP,
+        claims.KEEP,
         "(documents.attempt + :attempt_1)",
         "documents.attempt",
     ),
     _sql(
         "the owner stays with a document that was handed on",
-        commit.PASS_ON,
+        queue.PASS_ON,
         "lease_owner=NULL",
         "lease_owner=lease_owner",
     ),
-    _sql("a document that ends keeps its status", commit.END, "status=:end_status", "status=status"),
+    _sql("a document that ends keeps its status", queue.END, "status=:end_status", "status=status"),
     _code(
         "a commit does not look whether the run is open",
-        commit.Commit,
-        "_fence",
-        _fence_that_says_open(commit.Commit._fence),
+        leases,
+        "fence",
+        _fence_that_says_open(leases.fence),
     ),
     # -- failures
-    _sql("faults are not counted", faults.RETRY, "faults=:now_faults", "faults=faults"),
-    _sql(
-        "a document that failed does not wait", faults.RETRY, f"not_before=({NOW} + :wait_seconds)", "not_before=NULL"
-    ),
-    _sql("a broken engine is not counted", faults.BREAK, "breaks=:now_breaks", "breaks=breaks"),
+    _sql("faults are not counted", queue.RETRY, "faults=:now_faults", "faults=faults"),
+    _sql("a document that failed does not wait", queue.RETRY, f"not_before=({NOW} + :wait_seconds)", "not_before=NULL"),
+    _sql("a broken engine is not counted", queue.BREAK, "breaks=:now_breaks", "breaks=breaks"),
     _sql(
         "the owner stays with a document that was released",
-        faults.RELEASE,
+        queue.RELEASE,
         "lease_owner=NULL",
         "lease_owner=lease_owner",
     ),
-    _code("nothing is given back", faults.Faults, "release", _nothing),
-    _code(
-        "faults of the surroundings count against a document", faults.Faults, "fail", _fail_burns(faults.Faults.fail)
-    ),
+    _code("nothing is given back", queue.Queue, "release", _nothing),
+    _code("faults of the surroundings count against a document", queue.Queue, "fail", _fail_burns(queue.Queue.fail)),
     _code("what a broken engine said is no break", advance.Advancer, "_break_off", _commit_what_a_broken_engine_said),
     _sql(
         "a document that is opened again keeps its faults",
-        dead.REOPEN,
+        operating.REOPEN,
         "faults=:faults, expiries=:expiries, retries=:retries, breaks=:breaks",
         "breaks=breaks",
     ),
     # -- hints
-    _sql("hints are not marked as sent", queue.MARK_HINTED, "WHERE ", "WHERE 1 = 0 AND "),
-    _sql("a lost hint is never sent again", queue.READY, _STALE, "documents.hinted_at IS NULL"),
+    _sql("hints are not marked as sent", claims.MARK_HINTED, "WHERE ", "WHERE 1 = 0 AND "),
+    _sql("a lost hint is never sent again", claims.READY, _STALE, "documents.hinted_at IS NULL"),
     Mutant(
         "the window has no bound",
         (
-            Code(queue.Queue, "_free_places", _free_places_everywhere),
+            Code(claims.Claims, "_free_places", _free_places_everywhere),
             Code(queue.Queue, "take_hints", _take_hints_without_limit(queue.Queue.take_hints)),
             Code(dispatcher.Dispatcher, "_fitting", _all_fit),
         ),
@@ -341,8 +337,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _sql(
         "a run is complete while documents are worked on", leases.COMPLETE_RUN, "documents.status = 'running'", "1 = 0"
     ),
-    _code("a run is never complete", leases.Leases, "_complete_run", lambda *_: False),
-    _sql("cancelling leaves what is worked on", control.CANCELLABLE, " OR documents.status = 'running'"),
+    _sql("a run is never complete", leases.COMPLETE_RUN, "WHERE ", "WHERE 1 = 0 AND "),
+    _sql("cancelling leaves what is worked on", operating.CANCELLABLE, " OR documents.status = 'running'"),
     # -- workers
     Mutant(
         "claims are held by document and not by lease",

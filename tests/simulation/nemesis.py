@@ -116,19 +116,19 @@ class Nemesis(Client):
         try:
             match one.kind:
                 case "pause":
-                    operator.pause_run(run_id)
+                    operator.operating.pause_run(run_id)
                     assert world.current is not None
                     world.current.sleep(one.seconds)
                     self._resume(run_id)
                 case "cancel":
                     self.cancelled.add(run_id)
-                    _, changed = operator.cancel_run(run_id)
+                    _, changed = operator.operating.cancel_run(run_id)
                 case "reopen":
-                    changed = operator.reopen_failed(run_id)
+                    changed = operator.operating.reopen_failed(run_id)
                 case "priority":
-                    operator.set_priority(run_id, int(10 * one.target))
+                    operator.operating.set_priority(run_id, int(10 * one.target))
                 case "free_the_dead":
-                    dead = [owner for owner in operator.lease_owners() if not self._crew.is_alive(owner)]
+                    dead = [owner for owner in operator.operating.lease_owners() if not self._crew.is_alive(owner)]
                     changed = sum(map(self._free, dead))
                 case "free_the_living":  # as somebody does who takes it for dead
                     changed = self._free(worker.name)
@@ -138,7 +138,7 @@ class Nemesis(Client):
             world.seen[one.kind] += changed > 0
 
     def _free(self, owner: str) -> int:
-        freed = self.operator.expire_leases(owner)
+        freed = self.operator.operating.expire_leases(owner)
         for worker in self._crew.workers:
             if worker.name == owner:  # perhaps one that began meanwhile, under the name of a dead one
                 worker.excuse(0.0)
@@ -148,7 +148,7 @@ class Nemesis(Client):
         """Resume a run: its hints are forgotten, so that they may be sent again at once."""
         self.world.resuming += 1
         try:
-            self.operator.resume_run(run_id)
+            self.operator.operating.resume_run(run_id)
         finally:
             self.world.resuming -= 1
             self.world.resumed_at = self.world.now
@@ -162,7 +162,7 @@ class Nemesis(Client):
 
         def resume_all() -> None:
             for run_id in self._runs:
-                if self.operator.get_run(run_id).state == "paused":
+                if self.operator.runs.get_run(run_id).state == "paused":
                     with suppress(EatError):  # cancelled meanwhile
                         self._resume(run_id)
 

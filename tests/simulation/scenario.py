@@ -30,7 +30,7 @@ from eat_worker.jobs.broker import dispatcher
 from eat_worker.jobs.document import advance, stages
 from eat_worker.method import backward, chat, direct, extract, forward, matching
 from eat_worker.retry import Backoff
-from eat_worker.storage import control, engine
+from eat_worker.storage import engine, operating
 from eat_worker.storage.store import Store
 
 # After the faults stop everything has ended within so many seconds and the time that its rounds take, ten per document,
@@ -146,7 +146,7 @@ def virtual() -> Iterator[Clock]:
     log = logging.getLogger("eat_worker")
     level, log.propagate = log.level, False
     with ExitStack() as stack:
-        for module in (advance, control, engine):
+        for module in (advance, operating, engine):
             stack.enter_context(patch.object(module, "time", clock))
         for module, name, value in PERIODS:
             stack.enter_context(patch.object(module, name, value))

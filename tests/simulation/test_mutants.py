@@ -36,7 +36,7 @@ def test_a_mutant_that_finds_nothing_to_change_is_an_error(monkeypatch: pytest.M
     from eat_worker.storage import leases
 
     ground = database.Ground()
-    for change in (mutants.Sql(leases.HEARTBEAT, "no such words", ""), mutants.Code(leases, "ALONE_AFTER", 2)):
+    for change in (mutants.Sql(leases.HEARTBEAT, "no such words", ""), mutants.Code(leases, "MAX_EXPIRIES", 5)):
         with pytest.raises(LookupError), mutants.mutated(ground, mutants.Mutant("none", (change,))):
             pass
     before = ground.sql(leases.HEARTBEAT)

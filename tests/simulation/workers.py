@@ -1,4 +1,4 @@
-"""One simulated worker process: the product's own parts, put together as `jobs.worker` and `jobs.consumer` do it.
+"""One simulated worker process: the product's own parts, put together as the product does it.
 
 Claims, rounds, commits, heartbeat, dispatcher, pool, watchdog and spool are the product's; its threads are tasks here,
 its process can be killed, frozen, drained and started again.
@@ -22,7 +22,7 @@ from turns import Event, Killed, Task
 from world import World
 
 from eat_worker.engines.scripted import Scripted
-from eat_worker.errors import EatError, EngineBroken, LeaseLost, StoreUnavailable
+from eat_worker.errors import EatError, EngineBroken, StoreUnavailable
 from eat_worker.jobs.background import Background
 from eat_worker.jobs.broker.dispatcher import Dispatcher
 from eat_worker.jobs.document.advance import Advancer
@@ -33,8 +33,8 @@ from eat_worker.jobs.monitor.metrics import Metrics
 from eat_worker.jobs.shutdown import BROKEN_SECONDS, RELEASE_SECONDS
 from eat_worker.jobs.worker import Pool
 from eat_worker.method.document import Stage
-from eat_worker.storage.commit import Fence
-from eat_worker.storage.engine import Database, Transaction
+from eat_worker.storage.engine import Database
+from eat_worker.storage.queue import Queue
 from eat_worker.storage.store import Store
 from eat_worker.storage.values import Claim, Lease
 
@@ -57,11 +57,13 @@ class Worker(Client):
         self.world = world
         self.name = name
         self.process = world.begin_process(name)
+        self.number = world.processes
         self.queues = sorted(queues)
         self.stop = Event(world)
         self.is_alive = True
         self.engine = Answers(self, shared.scripted)
-        self.store = _Store(world.ground.database(self), self)
+        self.store = Store(world.ground.database(self))
+        self.store.queue = _Queue(self.store.database, self)
         self.held = HeldLeases(self.store, name, LEASE_SECONDS, self.stop)  # type: ignore[arg-type]  # a virtual Event
         self.heartbeat: Task | None = None
         self._on_end = on_end
@@ -176,6 +178,9 @@ class Worker(Client):
             self.excuse(0.0)
         return self.world.database_away
 
+    def refused(self) -> None:
+        self.world.met["write_refused"] += 1
+
     def commit(self, sqlite: sqlite3.Connection) -> None:
         world = self.world
         if world.strikes("crash_before_commit"):
@@ -279,6 +284,7 @@ class Worker(Client):
         if not self.is_alive:
             return
         self.is_alive = False
+        self.world.running.discard(self.number)
         self.world.ends[self.process] = self.world.now
         for task in self._tasks:
             if task is not self.world.current:
@@ -302,8 +308,8 @@ class Worker(Client):
                 self._idle.set()
 
 
-class _Store(Store):
-    """The product's store, which tells the world what it refused."""
+class _Queue(Queue):
+    """The product's queue, which tells the world what it refused."""
 
     def __init__(self, database: Database, worker: Worker) -> None:
         super().__init__(database)
@@ -313,13 +319,6 @@ class _Store(Store):
         claim = super().claim(document_id, stage, worker, lease_seconds)
         self.world.met["hint_refused"] += claim is None
         return claim
-
-    def _fence(self, transaction: Transaction, claim: Claim | Lease) -> Fence:
-        try:
-            return super()._fence(transaction, claim)
-        except LeaseLost:
-            self.world.met["write_refused"] += 1
-            raise
 
     def release(self, claim: Claim | Lease, *, reason: str) -> None:
         try:

@@ -43,6 +43,7 @@ class World(Agenda):
         self.resuming = 0  # commands under way that make the database forget hints
         self.resumed_at = -inf  # when the last of them ended
         self.processes = 0
+        self.running: set[int] = set()  # numbers of processes that have not ended
         self.deaths_by_chance = 0  # of processes that no document killed
         self.is_alive: Callable[[str], bool] = lambda _: False  # whether a process of that name runs
         self.is_quick = plan.pace < 0.1  # answers come faster than each of them is written
@@ -60,6 +61,7 @@ class World(Agenda):
     def begin_process(self, name: str) -> str:
         """What the process that begins now is called in the records; others had its name before."""
         self.processes += 1
+        self.running.add(self.processes)
         return f"{name}#{self.processes}"
 
     def calm(self) -> None:

@@ -86,30 +86,30 @@ def finished(settings: Settings) -> Settings:
         queues={"forward": "chat.f", "backward": "chat.f", "extract": "chat.f", "back_translation": "chat.f"},
     )
     with open_store(settings.database, create=True) as store:
-        run = store.add_run(spec)
-        store.add_prompts(prompt_set(config.prompts).listed(config.rounds))
-        store.add_documents(run.id, [KOREAN, ARABIC, FAILING, WAITING])
+        run = store.runs.add_run(spec)
+        store.runs.add_prompts(prompt_set(config.prompts).listed(config.rounds))
+        store.runs.add_documents(run.id, [KOREAN, ARABIC, FAILING, WAITING])
         _work_through(store, config)
     return settings
 
 
 def _work_through(store: Store, config: MethodConfig) -> None:
     for document_id, text in ((1, KOREAN.text), (2, ARABIC.text)):
-        claim = store.claim(document_id, Stage.FORWARD, "w1", 60)
+        claim = store.queue.claim(document_id, Stage.FORWARD, "w1", 60)
         assert claim is not None
         prompt = prompt_set(config.prompts).prompt(Stage.FORWARD, "think", language="Korean", text=text)
         output = RoundOutput(
             Stage.FORWARD, -1, 1, prompt.id, prompt.variables, "A thought.", 100, 60, 5, 2.0, flags=("long",)
         )
-        following = store.commit_stage(
+        following = store.queue.commit_stage(
             claim, _result(document_id), Stage.SCORE, keep=True, lease_seconds=60, rounds=[output]
         )
         assert following is not None
         scored = StageResult(scores=_scores(document_id))
-        store.commit_stage(following, scored, Stage.DONE, keep=False, lease_seconds=60)
-    claim = store.claim(3, Stage.FORWARD, "w1", 60)
+        store.queue.commit_stage(following, scored, Stage.DONE, keep=False, lease_seconds=60)
+    claim = store.queue.claim(3, Stage.FORWARD, "w1", 60)
     assert claim is not None
-    store.fail(claim, "too_long", "9,000 tokens", retryable=False, max_faults=1, not_before_seconds=0)
+    store.queue.fail(claim, "too_long", "9,000 tokens", retryable=False, max_faults=1, not_before_seconds=0)
 
 
 def _result(document_id: int) -> StageResult:

@@ -80,7 +80,7 @@ def test_what_is_open_beside_the_database_is_private_too(eat: Callable[..., Any]
 
     (tmp_path / "mine").mkdir(mode=0o755)
     with open_store(f"sqlite:///{tmp_path}/mine/eat.db", create=True) as store:
-        store.list_runs()
+        store.runs.list_runs()
         names = {path.name: f"{mode(path):o}" for path in (tmp_path / "mine").iterdir()}
     assert names == {"eat.db": "600", "eat.db-wal": "600", "eat.db-shm": "600"}
     assert mode(tmp_path / "mine") == 0o755

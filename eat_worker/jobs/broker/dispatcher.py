@@ -70,7 +70,7 @@ class Dispatcher(Background):
         """
         waiting = {queue: self._publisher.waiting(queue) for queue in sorted(self._queues)}
         stale = STALE_SECONDS if any(waiting.values()) else STALE_IN_EMPTY_QUEUE_SECONDS
-        hints = self._store.take_hints(self._window, window=self._window, stale_after=stale)
+        hints = self._store.queue.take_hints(self._window, window=self._window, stale_after=stale)
         fitting = self._fitting(hints, waiting)
         if fitting:
             self._publisher.publish(fitting)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
+from eat_worker.engines.identity import fingerprint_in
 from eat_worker.errors import (
     ConfigurationError,
     EatError,
@@ -78,12 +79,12 @@ class Advancer:
     def take(self, hint: Hint) -> None:
         """Work on the document of a hint as far as this worker can; nothing happens when the hint is out of date."""
         leases = self._leases
-        self._start(lambda: self._store.claim(hint.document_id, hint.stage, leases.worker, leases.lease_seconds))
+        self._start(lambda: self._store.queue.claim(hint.document_id, hint.stage, leases.worker, leases.lease_seconds))
 
     def take_next(self) -> bool:
         """Work on whatever document comes next in the database; False when there is none."""
         leases = self._leases
-        return self._start(lambda: self._store.claim_next(self.queues, leases.worker, leases.lease_seconds))
+        return self._start(lambda: self._store.queue.claim_next(self.queues, leases.worker, leases.lease_seconds))
 
     def _start(self, find: Callable[[], Claim | None]) -> bool:
         if self._leases.stop.is_set():
@@ -163,7 +164,7 @@ class Advancer:
         following = self._stored(
             claim,
             rounds.waiting,
-            lambda: self._store.commit_stage(
+            lambda: self._store.queue.commit_stage(
                 claim, result, stage, keep=keep, lease_seconds=self._leases.lease_seconds, rounds=rounds.waiting
             ),
         )
@@ -174,7 +175,7 @@ class Advancer:
         return following and rounds.known(following)
 
     def _write(self, claim: Claim, waiting: Sequence[RoundOutput]) -> str:
-        return self._stored(claim, waiting, lambda: self._store.add_rounds(claim, waiting))
+        return self._stored(claim, waiting, lambda: self._store.queue.add_rounds(claim, waiting))
 
     def _stored(self, claim: Claim, waiting: Sequence[RoundOutput], store: Callable[[], T]) -> T:
         """What `store` returns, once the database takes it; until then the rounds that wait lie in the spool too."""
@@ -203,7 +204,7 @@ class Advancer:
         """Store what is known and free the document at once. Where that fails its lease runs out instead."""
         try:
             rounds.flush()
-            self._store.release(claim, reason=reason)
+            self._store.queue.release(claim, reason=reason)
         except EatError as error:
             log.warning("not released; its lease will expire: %s", error, extra=_about(claim))
 
@@ -218,7 +219,7 @@ class Advancer:
             rounds.flush()
             code = error.code if isinstance(error, EatError) else UNEXPECTED
             status = retry(
-                lambda: self._store.fail(
+                lambda: self._store.queue.fail(
                     claim,
                     code,
                     str(error) if known else f"{type(error).__name__}: {error}",
@@ -237,7 +238,7 @@ class Advancer:
         log.error("the engine broke: %s", error, extra=_about(claim))
         self._give_up(error)
         try:
-            status = self._store.break_off(claim, reason=str(error))
+            status = self._store.queue.break_off(claim, reason=str(error))
             self.metrics.document_failed(status, claim.document.lang, error.code)
         except EatError as second:
             log.warning("not recorded; the lease will expire: %s", second, extra=_about(claim))
@@ -253,5 +254,5 @@ def _about(claim: Claim) -> dict[str, object]:
         "document": claim.document_id,
         "stage": claim.stage,
         "attempt": claim.attempt,
-        "fingerprint": queue_of(claim.queues, claim.stage).partition(".")[2] or None,
+        "fingerprint": fingerprint_in(queue_of(claim.queues, claim.stage)),
     }

@@ -29,15 +29,18 @@ class Withheld(Exception):
 class HeldLeases:
     """Every claim this process works on. All methods may be called from many threads.
 
-    `worker` is this process's name in the database. `stop` is set when the process was asked to end. `lease_seconds`
-    is how long a claim lives without a beat.
+    `worker` is this process's name in the database and `row` the number of its row there, if it has one. `stop` is set
+    when the process was asked to end. `lease_seconds` is how long a claim lives without a beat.
     """
 
-    def __init__(self, store: Store, worker: str, lease_seconds: float, stop: threading.Event) -> None:
+    def __init__(
+        self, store: Store, worker: str, lease_seconds: float, stop: threading.Event, row: int | None = None
+    ) -> None:
         self.worker = worker
         self.lease_seconds = lease_seconds
         self.stop = stop
         self._store = store
+        self._row = row
         self._lock = threading.Lock()
         # By lease and not by document: one that was lost may be claimed here again while its last holder is asleep.
         self._claims: dict[Lease, Claim] = {}
@@ -67,7 +70,9 @@ class HeldLeases:
         """Extend every lease; mark those that now belong to another worker or were cancelled."""
         with self._lock:
             held = list(self._claims)
-        gone = self._store.heartbeat(held, self.lease_seconds) if held else ()
+        if not held and self._row is None:
+            return
+        gone = self._store.queue.heartbeat(held, self.lease_seconds, self._row)
         with self._lock:
             # What was put down meanwhile is over and not lost.
             self._lost.update(lease for lease in gone if lease in self._claims)
@@ -83,9 +88,9 @@ class HeldLeases:
         for claim in held:
             if isinstance(error, EngineBroken):
                 with suppress(LeaseLost):
-                    self._store.break_off(claim, reason=str(error))
+                    self._store.queue.break_off(claim, reason=str(error))
             else:
-                self._store.release(claim, reason="the worker had to end at once")
+                self._store.queue.release(claim, reason="the worker had to end at once")
 
 
 class Heartbeat(Background):

@@ -9,34 +9,44 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from eat_worker.errors import EatError, LeaseLost
-from eat_worker.jobs.processes import is_alive
+from eat_worker.jobs.processes import is_running, this_process
 from eat_worker.method.document import RoundOutput, Stage
 from eat_worker.private_files import make_private_folder, private
 from eat_worker.storage.store import Store
-from eat_worker.storage.values import Lease
+from eat_worker.storage.values import Lease, Process
 
 log = logging.getLogger(__name__)
 
-# A file of another machine's process that has not changed for so long is taken for one that its owner left behind.
+# Where it cannot be known whether a file's owner lives, as on another machine, the file counts as left behind when it
+# has not changed for so long.
 STRANGER_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a file holds; `owner` is the process that wrote it."""
+
+    owner: Process | None
+    lease: Lease
+    rounds: tuple[RoundOutput, ...]
 
 
 class Spool:
     """The spool of one process in a folder that several may share. All methods may be called from many threads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, owner: Process | None = None) -> None:
         self._folder = folder
+        self._owner = owner or this_process()
         self._lock = threading.Lock()
         self._kept: dict[Lease, tuple[int, int]] = {}  # rounds and bytes of each file of this process
 
@@ -68,15 +78,21 @@ class Spool:
         What belongs to a document that another worker has claimed meanwhile is dropped. Raises StoreUnavailable.
         """
         restored = 0
-        for file in self._left_behind():
-            found = _read(file)
-            if found is not None:
-                restored += _store(store, *found)
-            file.unlink(missing_ok=True)
+        for file in sorted(self._folder.glob("*.json")):
+            try:
+                kept = _read(file)
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                if _is_old(file):
+                    log.warning("%s cannot be read and is dropped: %s", file, error)
+                    file.unlink(missing_ok=True)
+                continue
+            if not self._is_in_use(file, kept.owner):
+                restored += _store(store, kept)
+                file.unlink(missing_ok=True)
         return restored
 
     def _write(self, lease: Lease, rounds: Sequence[RoundOutput]) -> int:
-        content = orjson.dumps({"lease": asdict(lease), "rounds": [asdict(output) for output in rounds]})
+        content = orjson.dumps(asdict(_Kept(self._owner, lease, tuple(rounds))))
         make_private_folder(self._folder)
         file = self._file(lease)
         partial = file.with_suffix(".partial")
@@ -93,41 +109,50 @@ class Spool:
         return len(content)
 
     def _file(self, lease: Lease) -> Path:
-        name = f"{socket.gethostname()}-{os.getpid()}-{lease.document_id}-{lease.attempt}.json"
-        return self._folder / name
+        # Two processes never write the same name; whose file it is, its content says.
+        owner = self._owner
+        return self._folder / f"{owner.host}-{owner.number}-{lease.document_id}-{lease.attempt}.json"
 
-    def _left_behind(self) -> Iterator[Path]:
-        for file in sorted(self._folder.glob("*.json")):
-            host, process, *_ = file.stem.rsplit("-", 3)
-            if host == socket.gethostname():
-                # A process of our own number is this one's predecessor, as in a container that was started again.
-                left = int(process) == os.getpid() or not is_alive(int(process))
-            else:
-                left = time.time() - file.stat().st_mtime > STRANGER_SECONDS
-            if left:
-                yield file
+    def _is_in_use(self, file: Path, owner: Process | None) -> bool:
+        """Whether the process that wrote the file may still need it."""
+        if owner is None:
+            return not _is_old(file)
+        mine = self._owner
+        # A container that was started again: the same host, and its processes are numbered anew.
+        if owner == mine or (owner.host == mine.host and owner.boot != mine.boot):
+            return False
+        running = self._is_running(owner)
+        return not _is_old(file) if running is None else running
+
+    def _is_running(self, owner: Process) -> bool | None:
+        return is_running(owner)
 
 
-def _store(store: Store, lease: Lease, rounds: list[RoundOutput]) -> bool:
+def _store(store: Store, kept: _Kept) -> bool:
+    lease = kept.lease
     about = {"document": lease.document_id, "stage": lease.stage, "attempt": lease.attempt}
     try:
-        store.add_rounds(lease, rounds)
-        store.release(lease, reason="its worker ended while the database was away")
+        store.queue.add_rounds(lease, kept.rounds)
+        store.queue.release(lease, reason="its worker ended while the database was away")
     except LeaseLost as error:
         log.info("dropped from the spool: %s", error, extra=about)
         return False
-    log.info("%d rounds stored from the spool", len(rounds), extra=about)
+    log.info("%d rounds stored from the spool", len(kept.rounds), extra=about)
     return True
 
 
-def _read(file: Path) -> tuple[Lease, list[RoundOutput]] | None:
+def _read(file: Path) -> _Kept:
+    found = orjson.loads(file.read_bytes())
+    owner = found.get("owner")  # earlier releases wrote none
+    lease = Lease(**{**found["lease"], "stage": Stage(found["lease"]["stage"])})
+    return _Kept(owner and Process(**owner), lease, tuple(_round(values) for values in found["rounds"]))
+
+
+def _is_old(file: Path) -> bool:
     try:
-        found = orjson.loads(file.read_bytes())
-        lease = Lease(**{**found["lease"], "stage": Stage(found["lease"]["stage"])})
-        return lease, [_round(values) for values in found["rounds"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        log.warning("%s cannot be read and is dropped: %s", file, error)
-        return None
+        return time.time() - file.stat().st_mtime > STRANGER_SECONDS
+    except FileNotFoundError:
+        return False  # its owner stored it meanwhile
 
 
 def _round(values: dict[str, Any]) -> RoundOutput:

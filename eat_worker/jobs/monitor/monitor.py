@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from eat_worker.engines.engine import ChatEngine
+from eat_worker.engines.identity import fingerprints_of
 from eat_worker.errors import EngineBroken
 from eat_worker.jobs.monitor.engine import MeasuredEngine, Pulse, Watchdog
 from eat_worker.jobs.monitor.health import Health, HealthServer, Probe
@@ -79,13 +80,15 @@ class Monitor:
         `ask_broker` raises EatError when the broker does not answer, `beats` says whether the heartbeat lives, and
         `on_stuck` is called once when the engine answers no more.
         """
-        fingerprints = sorted(queue.partition(".")[2] for queue in queues)
+        fingerprints = fingerprints_of(queues)
         self.metrics.serving(fingerprints)
         self.health.start(beats)
         with ExitStack() as stack:
             stack.enter_context(bound(worker=worker, fingerprint=" ".join(fingerprints)))
             if self._pages:  # only they show what the probe finds
-                stack.enter_context(Probe(self.health, self.metrics, ask_database=store.backlog, ask_broker=ask_broker))
+                stack.enter_context(
+                    Probe(self.health, self.metrics, ask_database=store.operating.backlog, ask_broker=ask_broker)
+                )
             if not self._settings.remote:  # there every request has its own end, and the worker waits for it
                 stack.enter_context(Watchdog(self._pulse.silent_for, self._settings.stuck_seconds, on_stuck))
             yield

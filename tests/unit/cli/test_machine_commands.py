@@ -109,12 +109,12 @@ def test_a_model_that_is_not_here_ends_with_78_and_one_nobody_knows_with_4(eat: 
 def test_db_upgrade_check_and_backup(eat: Eat, tmp_path: Path) -> None:
     assert eat("db", "check").code == 78
     done = json.loads(eat("db", "upgrade", "--json").out)
-    assert (done["before"], done["after"], done["backup"]) == (None, "0002", None)
-    assert "at 0002 already" in eat("db", "upgrade").out
-    assert eat("db", "upgrade", "-q").out == "0002\n"
+    assert (done["before"], done["after"], done["backup"]) == (None, "0003", None)
+    assert "at 0003 already" in eat("db", "upgrade").out
+    assert eat("db", "upgrade", "-q").out == "0003\n"
     checked = json.loads(eat("db", "check", "--json").out)
-    assert (checked["current"], checked["needed"]) == ("0002", "0002")
-    assert eat("db", "check").out.endswith("at 0002, as needed\n")
+    assert (checked["current"], checked["needed"]) == ("0003", "0003")
+    assert eat("db", "check").out.endswith("at 0003, as needed\n")
     assert eat("db", "backup", "copy.db").out == "copy.db\n"
     assert eat("db", "check", "--database-url", "sqlite:///copy.db").code == 0
     again = eat("db", "backup", "copy.db", "--json")
@@ -189,7 +189,7 @@ def test_doctor_sees_an_old_database(eat: Eat, settings: Settings, tmp_path: Pat
         connection.execute("UPDATE alembic_version SET version_num = '0000'")
     connection.close()
     checks = {check["name"]: check for check in json.loads(eat("doctor", "--json").out)["checks"]}
-    assert checks["database"]["detail"] == "the database is at 0000, this eat needs 0002"
+    assert checks["database"]["detail"] == "the database is at 0000, this eat needs 0003"
     assert checks["database"]["fix"] == "eat db upgrade"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from eat_worker.cli import main
 from eat_worker.cli.figures import csv_text, markdown
@@ -21,7 +22,9 @@ from eat_worker.method.document import Document
 from eat_worker.metrics.published import Published
 from eat_worker.runs.reporting import report
 from eat_worker.settings import Settings
-from eat_worker.storage.store import Store, open_store
+from eat_worker.storage.reading import Reading
+from eat_worker.storage.store import open_store
+from eat_worker.storage.values import Process, WorkerSpec
 
 Eat = Callable[..., Any]
 
@@ -81,16 +84,59 @@ def test_a_database_that_was_named_must_be_there(eat: Eat) -> None:
 def test_watching_ends_with_the_run(finished: Settings, eat: Eat, monkeypatch: pytest.MonkeyPatch) -> None:
     from eat_worker.storage.store import open_store
 
-    def cancel(_: float) -> None:
+    def cancel(_seconds: float, _until: float) -> bool:
         with open_store(finished.database) as store:
-            claim = store.claim_next(["chat.f"], "w2", 60)
+            claim = store.queue.claim_next(["chat.f"], "w2", 60)
             assert claim is not None
-            store.fail(claim, "engine", "no", retryable=False, max_faults=1, not_before_seconds=0)
+            store.queue.fail(claim, "engine", "no", retryable=False, max_faults=1, not_before_seconds=0)
+        return True
 
-    monkeypatch.setattr("time.sleep", cancel)
+    # Not time.sleep: threads of other tests may call that too.
+    monkeypatch.setattr("eat_worker.cli.status._slept", cancel)
     assert eat("status", "--watch").out == "demo: 3/4 documents, 1 failed\ndemo: 4/4 documents, 2 failed\n"
     lines = eat("status", "--watch", "--json").out.splitlines()
     assert [json.loads(line)["runs"][0]["documents"]["failed"] for line in lines] == [2]
+
+
+def test_status_lists_workers_and_how_they_fare(finished: Settings, eat: Eat) -> None:
+    with open_store(finished.database) as store:
+        for name in ("first", "second", "third"):
+            process = Process("host", 7, started=5, boot=None)
+            store.queue.add_worker(WorkerSpec(name, process, ["chat.f", "extract.a"], ["f", "a"], "0.7"))
+        with store.database.write() as transaction:
+            transaction.run(text("UPDATE workers SET last_heartbeat = last_heartbeat - 61 WHERE name = 'second'"))
+            transaction.run(text("UPDATE workers SET last_heartbeat = 1 WHERE name = 'third'"))
+        store.queue.end_worker(1)
+    found = json.loads(eat("status", "--workers", "--json").out)["workers"]
+    assert [(one["name"], one["state"]) for one in found] == [("first", "ended"), ("second", "silent")]
+    assert found[0]["ended_at"] == found[0]["last_heartbeat"] is not None
+    assert found[1] == {
+        "name": "second",
+        "state": "silent",
+        "host": "host",
+        "process": 7,
+        "fingerprints": ["a", "f"],
+        "queues": ["chat.f", "extract.a"],
+        "version": "0.7",
+        "ended_at": None,
+        **{name: found[1][name] for name in ("started_at", "last_heartbeat")},
+    }
+    rows = eat("status", "--workers").out.splitlines()[2:]
+    assert [row.split()[:7] for row in rows] == [
+        ["first", "ended", "host", "7", "a", "f", "0.7"],
+        ["second", "silent", "host", "7", "a", "f", "0.7"],
+    ]
+    assert rows[1].split()[7:] == ["1:01", "min", "ago"]
+    assert eat("status", "--workers", "-q").out == "first\nsecond\n"
+
+
+def test_status_without_workers_says_how_to_start_one(eat: Eat) -> None:
+    done = eat("status", "--workers")
+    assert (done.code, done.out) == (0, "")
+    assert done.err == "no worker was heard of within a day; start one: eat worker\n"
+    assert json.loads(eat("status", "--workers", "--json").out) == {"workers": []}
+    assert eat("status", "news", "--workers").code == 2
+    assert eat("status", "--watch", "--workers").code == 2
 
 
 def test_report_has_a_row_by_language_and_one_for_all(finished: Settings, eat: Eat) -> None:
@@ -226,8 +272,10 @@ def test_servers_that_do_not_answer_end_with_69_and_show_no_password(eat: Eat) -
 def twice(finished: Settings) -> Settings:
     """The documents of `demo` in a second run as well."""
     with open_store(finished.database) as store:
-        spec = replace(store.get_run("demo").spec, name="again")
-        store.add_documents(store.add_run(spec).id, [store.dossier(number).document for number in (1, 2)])
+        spec = replace(store.runs.get_run("demo").spec, name="again")
+        store.runs.add_documents(
+            store.runs.add_run(spec).id, [store.reading.dossier(number).document for number in (1, 2)]
+        )
     return finished
 
 
@@ -250,9 +298,9 @@ def test_a_document_that_is_named_fully_needs_no_choice(twice: Settings, eat: Ea
 
 def test_an_id_that_very_many_have_is_not_listed_in_full(finished: Settings, eat: Eat) -> None:
     with open_store(finished.database) as store:
-        korean = store.dossier(1).document
+        korean = store.reading.dossier(1).document
         new = [replace(korean, text=f"글 {number}", gold=None) for number in range(30)]
-        store.add_documents(store.get_run("demo").id, new)
+        store.runs.add_documents(store.runs.get_run("demo").id, new)
     said = eat("show", "k1").err
     assert said.startswith("more than 10 documents have the id 'k1': 34 (run demo), 33 (run demo), ")
     assert "25 (run demo), ...; the newest is shown" in said
@@ -327,7 +375,7 @@ def test_an_export_that_breaks_off_leaves_the_older_file(
     def away(*_: object) -> object:
         raise StoreUnavailable("the database went away")
 
-    monkeypatch.setattr(Store, "_ledgers", away)
+    monkeypatch.setattr(Reading, "_ledgers", away)
     assert eat("export", "demo", "-o", "found.jsonl").code == 69
     assert target.read_text() == "older"
     assert not list(tmp_path.glob("*.partial"))

@@ -194,9 +194,9 @@ def test_watch_redraws_in_place_on_a_terminal(
 
     def end(_: float) -> None:
         with open_store(finished.database) as store:
-            claim = store.claim_next(["chat.f"], "w2", 60)
+            claim = store.queue.claim_next(["chat.f"], "w2", 60)
             assert claim is not None
-            store.fail(claim, "engine", "no", retryable=False, max_faults=1, not_before_seconds=0)
+            store.queue.fail(claim, "engine", "no", retryable=False, max_faults=1, not_before_seconds=0)
 
     screen = Tty()
     monkeypatch.setenv("COLUMNS", "120")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from eat_worker.engines.endpoint import Endpoint
-from eat_worker.engines.identity import engine_identity, served_queues
+from eat_worker.engines.identity import engine_identity, fingerprint_in, fingerprints_of, served_queues
 from eat_worker.engines.loading import open_engine, open_extractor
 from eat_worker.engines.scripted import Scripted
 from eat_worker.errors import ConfigurationError, ModelMissing, NotFound
@@ -81,6 +81,14 @@ def test_a_worker_serves_its_model_with_every_prompt_set(settings_of: Make) -> N
     assert len(both) == 2
     assert served_queues(settings_of()) == served_queues(settings_of(prompts="official")) == both
     assert served_queues(settings_of(engine="scripted")).isdisjoint(both)
+
+
+def test_only_a_queue_that_is_named_after_a_fingerprint_is_read_as_one(settings_of: Make) -> None:
+    both = {engine_identity(settings_of(prompts=prompts)).fingerprint[:12] for prompts in SETS}
+    assert fingerprints_of(served_queues(settings_of())) == sorted(both)
+    assert (fingerprint_in("chat.abc"), fingerprint_in("extract.abc")) == ("abc", "abc")
+    assert [fingerprint_in(queue) for queue in ("default", "my.own", "chat", "chat.", "")] == [None] * 5
+    assert fingerprints_of(["extract.b", "my.own", "chat.a", "extract.a"]) == ["a", "b"]
 
 
 def test_a_worker_serves_the_same_whether_its_endpoint_binds_answers_or_not(settings_of: Make) -> None:

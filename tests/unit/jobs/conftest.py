@@ -55,21 +55,21 @@ class Desk:
         """One entity per document; by default seven rounds: 3 forward, 1 extract, 3 back-translation."""
         settings = MethodConfig(**config)
         queues = dict.fromkeys(MODEL_STAGES, queue)
-        run = self.store.add_run(RunSpec(name, "de", "test", settings, "f" * 64, {"name": "rules"}, queues))
-        self.store.add_prompts(prompt_set(settings.prompts).listed(settings.rounds))
+        run = self.store.runs.add_run(RunSpec(name, "de", "test", settings, "f" * 64, {"name": "rules"}, queues))
+        self.store.runs.add_prompts(prompt_set(settings.prompts).listed(settings.rounds))
         gold = (GoldEntity(0, 5, "LOC"),)
         new = (Document(f"Seoul liegt am Fluss {number}", "de", gold=gold) for number in range(documents))
-        self.store.add_documents(run.id, new)
+        self.store.runs.add_documents(run.id, new)
         return run
 
     def status(self, document_id: int = 1) -> str:
-        return self.store.dossier(document_id).status
+        return self.store.reading.dossier(document_id).status
 
     def rounds(self, document_id: int = 1) -> list[tuple[str, int, int]]:
-        return [(str(said.stage), said.entity, said.round) for said in self.store.dossier(document_id).rounds]
+        return [(str(said.stage), said.entity, said.round) for said in self.store.reading.dossier(document_id).rounds]
 
     def attempts(self, document_id: int = 1) -> list[tuple[str, str | None]]:
-        return [(attempt.stage, attempt.outcome) for attempt in self.store.dossier(document_id).attempts]
+        return [(attempt.stage, attempt.outcome) for attempt in self.store.reading.dossier(document_id).attempts]
 
     def sql(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
         """Plain SQL, for what the store must not offer."""

@@ -118,7 +118,7 @@ def test_a_disk_that_is_too_small_is_named(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_fills_up_says_that_the_pull_goes_on(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="the disk is full; make room and pull again"), disk_faults(tmp_path):
+    with pytest.raises(ModelError, match="the disk is full; free space and pull again"), disk_faults(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 

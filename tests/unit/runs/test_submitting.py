@@ -117,7 +117,7 @@ def test_gold_that_has_no_tag_here_is_counted(scripted: Settings, tmp_path: Path
 def test_the_frozen_settings_are_stored(scripted: Settings, corpus: Path) -> None:
     done = submit(replace(scripted, rounds=5, matcher="official"), corpus)
     with open_store(scripted.database) as store:
-        spec = store.get_run(done.run).spec
+        spec = store.runs.get_run(done.run).spec
     assert (spec.config.rounds, spec.config.matcher) == (5, "official")
     assert spec.model["engine"] == "scripted"
     assert len(spec.fingerprint) == 64

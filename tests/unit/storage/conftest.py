@@ -40,4 +40,4 @@ def store(url: str, migrated_file: Path, tmp_path: Path) -> Iterator[Store]:
 def run(store: Store) -> Run:
     """A run without documents."""
     queues = {"forward": "gpu", "extract": "cpu"}
-    return store.add_run(RunSpec("news", "ko", "klue", MethodConfig(), "f1", {"name": "scripted"}, queues))
+    return store.runs.add_run(RunSpec("news", "ko", "klue", MethodConfig(), "f1", {"name": "scripted"}, queues))

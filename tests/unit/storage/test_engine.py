@@ -116,11 +116,11 @@ def test_another_process_that_writes_is_waited_for_and_then_named(
     other.execute("BEGIN IMMEDIATE")
     assert store.database.seconds_since_failure() == math.inf
     with pytest.raises(StoreUnavailable, match="does not answer: database is locked"):
-        store.add_prompts([("p", "forward", 1, "t", "official")])
+        store.runs.add_prompts([("p", "forward", 1, "t", "official")])
     assert store.database.seconds_since_failure() < 5
     other.execute("ROLLBACK")
     other.close()
-    store.add_prompts([("p", "forward", 1, "t", "official")])
+    store.runs.add_prompts([("p", "forward", 1, "t", "official")])
 
 
 def test_a_driver_error_is_kept_as_the_cause(store: Store) -> None:
@@ -148,15 +148,15 @@ def test_a_wrong_name_of_a_value_is_an_error_and_not_null(store: Store) -> None:
 
 def test_a_full_disk_keeps_what_was_committed(store: Store, run: Run) -> None:
     documents = [Document(f"서울 {'x' * 500} {number}", "ko") for number in range(600)]
-    store.add_documents(run.id, documents[:200])
+    store.runs.add_documents(run.id, documents[:200])
     with store.database.read() as transaction:
         pages = transaction.rows(text("PRAGMA page_count"))[0][0]
     store.close()
     event.listen(store.database.engine, "connect", lambda c, _: c.execute(f"PRAGMA max_page_count={pages + 40}"))
     with pytest.raises(DiskFull, match=r"no space left for the database .*; what was committed is intact") as caught:
-        store.add_documents(run.id, documents[200:], batch=50)
+        store.runs.add_documents(run.id, documents[200:], batch=50)
     assert caught.value.exit_code == 69
-    kept = store.count_unfinished([run.id])
+    kept = store.reading.count_unfinished([run.id])
     assert kept >= 200
     assert kept % 50 == 0
     url = str(store.database.engine.url)
@@ -164,7 +164,7 @@ def test_a_full_disk_keeps_what_was_committed(store: Store, run: Run) -> None:
     with open_store(url) as roomier:
         with roomier.database.read() as transaction:
             assert transaction.rows(text("PRAGMA integrity_check")) == [("ok",)]
-        assert roomier.add_documents(run.id, documents).new == 600 - kept
+        assert roomier.runs.add_documents(run.id, documents).new == 600 - kept
 
 
 def test_a_statement_is_compiled_once(store: Store) -> None:
@@ -195,7 +195,7 @@ def test_a_character_that_postgresql_refuses_is_no_outage() -> None:
 
 
 def test_a_damaged_file_says_what_to_do(store: Store, run: Run, url: str) -> None:
-    store.add_documents(run.id, [Document("x" * 2000, "de", ext_id=str(number)) for number in range(50)])
+    store.runs.add_documents(run.id, [Document("x" * 2000, "de", ext_id=str(number)) for number in range(50)])
     store.close()
     file = sqlite_file(url)
     assert file is not None
@@ -203,7 +203,7 @@ def test_a_damaged_file_says_what_to_do(store: Store, run: Run, url: str) -> Non
     file.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
     # As away, not as a document's fault: SQLite says the same when the disk fails to read.
     with pytest.raises(StoreUnavailable, match=r"\(database disk image is malformed\): .* put a backup in its place"):
-        store.list_runs()
+        store.runs.list_runs()
 
 
 def test_a_file_that_cannot_be_opened_says_what_it_needs(tmp_path: Path) -> None:

@@ -28,11 +28,11 @@ def test_migrations_inside_the_package_come_before_those_beside_it(
 
 
 def test_a_copy_holds_everything_while_the_store_is_in_use(store: Store, run: Run, url: str, tmp_path: Path) -> None:
-    store.add_documents(run.id, [Document("서울", "ko")])
+    store.runs.add_documents(run.id, [Document("서울", "ko")])
     copy = schema.backup(url, tmp_path / "copy.db")
-    store.add_documents(run.id, [Document("부산", "ko")])
+    store.runs.add_documents(run.id, [Document("부산", "ko")])
     with open_store(f"sqlite:///{copy}") as copied:
-        assert copied.count_unfinished([run.id]) == 1
+        assert copied.reading.count_unfinished([run.id]) == 1
 
 
 def test_a_copy_replaces_no_file(store: Store, url: str, tmp_path: Path) -> None:
@@ -65,6 +65,31 @@ def test_a_copy_without_room_is_not_begun(
     assert not (tmp_path / "copy.db").exists()
 
 
+def test_a_copy_needs_as_much_room_as_the_file_has(
+    store: Store, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Usage(NamedTuple):
+        free: int
+
+    size = (tmp_path / "state" / "eat.db").stat().st_size
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(free=size))
+    assert schema.backup(url, tmp_path / "copy.db").exists()
+
+
+def test_an_upgrade_copies_nothing_where_nothing_changes(store: Store, url: str, tmp_path: Path) -> None:
+    done = schema.upgrade(url)
+    assert (done.before, done.after, done.backup) == (schema.HEAD, schema.HEAD, None)
+    assert not list((tmp_path / "state").glob("*.bak"))
+
+
+def test_an_upgrade_copies_nothing_where_nothing_was(url: str, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "eat.db").touch()
+    done = schema.upgrade(url)
+    assert (done.before, done.after, done.backup) == (None, schema.HEAD, None)
+    assert not list((tmp_path / "state").glob("*.bak"))
+
+
 def test_a_copy_into_a_missing_folder_is_a_clear_error(store: Store, url: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="there is no folder"):
         schema.backup(url, tmp_path / "absent" / "copy.db")
@@ -73,7 +98,7 @@ def test_a_copy_into_a_missing_folder_is_a_clear_error(store: Store, url: str, t
 def test_a_copy_of_a_damaged_file_is_an_error_and_leaves_nothing(
     store: Store, run: Run, url: str, tmp_path: Path
 ) -> None:
-    store.add_documents(run.id, [Document(f"서울 {'x' * 3000} {number}", "ko") for number in range(200)])
+    store.runs.add_documents(run.id, [Document(f"서울 {'x' * 3000} {number}", "ko") for number in range(200)])
     store.close()
     file = tmp_path / "state" / "eat.db"
     with file.open("r+b") as damaged:

@@ -19,7 +19,7 @@ def test_a_missing_file_is_made_only_when_asked(url: str, tmp_path: Path) -> Non
     assert str(caught.value) == f"there is no eat database at {url}; run: eat db upgrade"
     assert list(tmp_path.iterdir()) == []
     with open_store(url, create=True) as store:
-        assert store.list_runs() == []
+        assert store.runs.list_runs() == []
     assert schema.current(url) == schema.head()
 
 
@@ -29,7 +29,7 @@ def test_an_empty_file_counts_as_missing(tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match="there is no eat database"):
         open_store(url)
     with open_store(url, create=True) as store:
-        assert store.list_runs() == []
+        assert store.runs.list_runs() == []
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
@@ -46,12 +46,12 @@ def test_a_folder_is_not_a_database(tmp_path: Path) -> None:
 def test_a_store_may_be_closed_twice_and_used_again(store: Store) -> None:
     store.close()
     store.close()
-    assert store.list_runs() == []
+    assert store.runs.list_runs() == []
 
 
 def test_opening_a_store_loads_neither_alembic_nor_the_orm(store: Store, url: str) -> None:
     program = (
-        "import sys; from eat_worker.storage.store import open_store; open_store(sys.argv[1]).run_status();"
+        "import sys; from eat_worker.storage.store import open_store; open_store(sys.argv[1]).reading.run_status();"
         "print([name for name in ('alembic', 'sqlalchemy.orm', 'celery', 'psycopg') if name in sys.modules])"
     )
     root = Path(__file__).parents[3]

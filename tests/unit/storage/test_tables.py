@@ -7,7 +7,7 @@ import re
 import pytest
 from sqlalchemy import text
 
-from eat_worker.storage import control, dead, leases, queue, reading
+from eat_worker.storage import claims, leases, operating, reading, statements
 from eat_worker.storage.engine import Statement
 from eat_worker.storage.store import Store
 
@@ -15,18 +15,18 @@ from eat_worker.storage.store import Store
 @pytest.mark.parametrize(
     ("statement", "plan"),
     [
-        (queue.READY, "SEARCH documents USING INDEX ix_documents_queue (run_id=? AND stage=?)"),
-        (queue.FRESH_HINTS, "SEARCH documents USING INDEX ix_documents_hints (hinted_at>?)"),
+        (claims.READY, "SEARCH documents USING INDEX ix_documents_queue (run_id=? AND stage=?)"),
+        (claims.FRESH_HINTS, "SEARCH documents USING INDEX ix_documents_hints (hinted_at>?)"),
         (leases.EXPIRED, "SCAN documents USING INDEX ix_documents_leases"),
-        (control.FORGET_HINTS, "SEARCH documents USING INDEX ix_documents_hints (hinted_at>?)"),
-        (control.CANCELLABLE, "SEARCH documents USING INDEX ix_documents_counts (run_id=? AND status=?)"),
-        (dead.FAILED_IDS, "SEARCH documents USING COVERING INDEX ix_documents_counts (run_id=? AND status=?)"),
+        (operating.FORGET_HINTS, "SEARCH documents USING INDEX ix_documents_hints (hinted_at>?)"),
+        (operating.CANCELLABLE, "SEARCH documents USING INDEX ix_documents_counts (run_id=? AND status=?)"),
+        (operating.FAILED_IDS, "SEARCH documents USING COVERING INDEX ix_documents_counts (run_id=? AND status=?)"),
         (leases.HAS_QUEUED, "SEARCH documents USING INDEX ix_documents_queue (run_id=?)"),
         (reading.COUNTS[True], "SEARCH documents USING COVERING INDEX ix_documents_counts (run_id=?)"),
         (reading.COUNTS[False], "SCAN documents USING COVERING INDEX ix_documents_counts"),
         (reading.USAGE[True], "SEARCH documents USING COVERING INDEX ix_documents_usage (run_id=?)"),
-        (reading.COUNT_QUEUED, "SEARCH documents USING COVERING INDEX ix_documents_counts (run_id=? AND status=?)"),
-        (reading.COUNT_RUNNING, "SEARCH documents USING COVERING INDEX ix_documents_counts (run_id=? AND status=?)"),
+        (statements.COUNT_QUEUED, "SEARCH documents USING COVERING INDEX ix_documents_counts (run_id=? AND status=?)"),
+        (statements.COUNT_RUNNING, "SEARCH documents USING COVERING INDEX ix_documents_counts (run_id=? AND status=?)"),
         (reading.BY_EXT_ID, "SEARCH documents USING INDEX ix_documents_ext_id (ext_id=?)"),
         (reading.TEXTS, "SEARCH documents USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         (reading.ANNOTATED, "SEARCH documents USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),

@@ -60,7 +60,7 @@ def test_a_place_in_the_window_is_filled_when_a_document_is_taken(desk, broker):
     desk.add_run(documents=10)
     one = dispatcher(desk, broker)
     one.cycle()
-    desk.store.claim(2, Stage.FORWARD, "w1", 60)
+    desk.store.queue.claim(2, Stage.FORWARD, "w1", 60)
     assert one.cycle() == 1
     assert ids(broker) == [1, 2, 3, 4, 5]
 
@@ -99,7 +99,7 @@ def test_a_hint_that_waits_its_turn_is_not_sent_again(desk, broker):
 
 def test_an_expired_lease_is_sent_again(desk, broker):
     desk.add_run()
-    desk.store.claim(1, Stage.FORWARD, "w1", 60)
+    desk.store.queue.claim(1, Stage.FORWARD, "w1", 60)
     desk.sql("UPDATE documents SET lease_until = 1")
     assert dispatcher(desk, broker).cycle() == 1
 
@@ -164,14 +164,14 @@ def test_the_thread_outlives_a_fault_of_its_own(desk, broker, monkeypatch, caplo
     monkeypatch.setattr(dispatcher_module, "RETRY", Backoff(0.01, 15.0))
     desk.add_run()
     errors = [ZeroDivisionError("ours"), StoreUnavailable("away")]
-    real = desk.store.take_hints
+    real = desk.store.queue.take_hints
 
     def take_hints(*args, **keywords):
         if errors:
             raise errors.pop()
         return real(*args, **keywords)
 
-    monkeypatch.setattr(desk.store, "take_hints", take_hints)
+    monkeypatch.setattr(desk.store.queue, "take_hints", take_hints)
     with dispatcher(desk, broker):
         eventually(lambda: ids(broker) == [1])
     assert "the thread eat-dispatcher failed; it continues" in caplog.text

@@ -76,10 +76,8 @@ def test_a_stage_of_another_queue_is_handed_on(desk):
     run = desk.add_run()
     desk.sql("UPDATE runs SET queues_json = :queues", queues='{"forward": "chat.a", "extract": "other"}')
     nudged = []
-    with_fresh_spec = desk.store
-    with_fresh_spec._specs.clear()
     desk.advancer(hand_on=lambda: nudged.append(1)).take(hint())
-    assert (desk.store.dossier(1).stage, desk.status(), nudged) == (Stage.EXTRACT, "queued", [1])
+    assert (desk.store.reading.dossier(1).stage, desk.status(), nudged) == (Stage.EXTRACT, "queued", [1])
     assert run.id == 1
 
 
@@ -107,7 +105,7 @@ def test_a_drain_after_a_stages_last_round_commits_the_stage(desk):
     desk.add_run()
     desk.engine.before = lambda number: desk.stop.set() if number == 3 else None
     desk.advancer().take(hint())
-    assert (desk.store.dossier(1).stage, desk.status()) == (Stage.EXTRACT, "queued")
+    assert (desk.store.reading.dossier(1).stage, desk.status()) == (Stage.EXTRACT, "queued")
     assert desk.attempts() == [("forward", "committed")]
 
 
@@ -135,7 +133,7 @@ def test_a_fenced_commit_writes_nothing(desk):
 
     desk.engine.before = steal
     desk.advancer().take(hint())
-    assert (desk.rounds(), desk.store.dossier(1).english) == ([], None)
+    assert (desk.rounds(), desk.store.reading.dossier(1).english) == ([], None)
 
 
 def test_a_document_that_makes_the_engine_fail_is_tried_again_and_then_fails(desk):
@@ -146,7 +144,7 @@ def test_a_document_that_makes_the_engine_fail_is_tried_again_and_then_fails(des
         desk.advancer().take(hint())
         assert desk.status() == expected
     assert desk.attempts() == [("forward", "fault"), ("forward", "fault"), ("forward", "failed")]
-    assert desk.store.dossier(1).error_code == "engine"
+    assert desk.store.reading.dossier(1).error_code == "engine"
 
 
 class Longest:
@@ -214,7 +212,7 @@ def test_what_can_never_succeed_fails_at_once(desk, error, code):
     desk.add_run()
     desk.engine.before = raising(error)
     desk.advancer().take(hint())
-    assert (desk.status(), desk.store.dossier(1).error_code) == ("failed", code)
+    assert (desk.status(), desk.store.reading.dossier(1).error_code) == ("failed", code)
     assert len(desk.engine.requests) == 1
 
 
@@ -234,7 +232,7 @@ def test_the_second_engine_that_breaks_with_a_document_makes_it_poison(desk):
     desk.engine.before = raising(EngineBroken("illegal address"))
     for _ in range(2):
         desk.advancer().take(hint())
-    dossier = desk.store.dossier(1)
+    dossier = desk.store.reading.dossier(1)
     assert (dossier.status, dossier.error_code, dossier.run.state) == ("failed", "poison", "complete")
     assert dossier.error == (
         "the engine broke 2 times in a row with this document in hand; the last time: illegal address"
@@ -246,7 +244,7 @@ def test_the_second_engine_that_breaks_with_a_document_makes_it_poison(desk):
 def test_an_engine_that_breaks_while_the_database_is_away_leaves_the_lease_to_run_out(desk, monkeypatch, caplog):
     desk.add_run()
     desk.engine.before = raising(EngineBroken("illegal address"))
-    monkeypatch.setattr(desk.store, "break_off", raising(StoreUnavailable("away")))
+    monkeypatch.setattr(desk.store.queue, "break_off", raising(StoreUnavailable("away")))
     desk.advancer().take(hint())
     assert desk.status() == "running"
     assert "the lease will expire: away" in caplog.text
@@ -259,7 +257,7 @@ def at_round(number, action):
 
 def test_a_run_that_is_paused_gives_its_documents_back_after_the_round(desk):
     desk.add_run()
-    desk.engine.before = at_round(2, lambda: (desk.store.pause_run("news"), advance.time.sleep(0.06)))
+    desk.engine.before = at_round(2, lambda: (desk.store.operating.pause_run("news"), advance.time.sleep(0.06)))
     desk.advancer().take(hint())
     assert (desk.status(), desk.attempts()) == ("queued", [("forward", "released")])
     assert len(desk.engine.requests) == 2
@@ -267,14 +265,14 @@ def test_a_run_that_is_paused_gives_its_documents_back_after_the_round(desk):
     assert desk.sql("SELECT faults, expiries, retries, breaks FROM documents") == [(0, 0, 0, 0)]
     assert desk.sql("SELECT error FROM attempts") == [("the run is paused",)]
     assert not desk.advancer().take_next()
-    desk.store.resume_run("news")
+    desk.store.operating.resume_run("news")
     assert desk.advancer().take_next()
     assert (desk.status(), len(desk.engine.requests)) == ("done", 7)
 
 
 def test_a_run_that_is_cancelled_costs_one_round(desk):
     desk.add_run()
-    desk.engine.before = at_round(2, lambda: (desk.store.cancel_run("news"), advance.time.sleep(0.06)))
+    desk.engine.before = at_round(2, lambda: (desk.store.operating.cancel_run("news"), advance.time.sleep(0.06)))
     desk.advancer().take(hint())
     assert (desk.status(), desk.attempts()) == ("cancelled", [("forward", "cancelled")])
     assert len(desk.engine.requests) == 2
@@ -286,7 +284,7 @@ class Outage:
     def __init__(self, desk, monkeypatch, *names):
         self.away, self.tries, self.on_try = True, 0, lambda: None
         for name in names:
-            monkeypatch.setattr(desk.store, name, self.guarded(getattr(desk.store, name)))
+            monkeypatch.setattr(desk.store.queue, name, self.guarded(getattr(desk.store.queue, name)))
 
     def guarded(self, real):
         def call(*args, **keywords):
@@ -353,7 +351,7 @@ def test_no_document_pays_for_a_worker_that_is_set_up_wrongly(desk, caplog):
     desk.engine.before = lambda number: raising(refused)() if number == 3 else None
     desk.advancer(max_faults=1, give_up=told.append).take(hint())
     assert told == [refused]
-    assert (desk.status(), desk.store.dossier(1).error_code) == ("queued", None)
+    assert (desk.status(), desk.store.reading.dossier(1).error_code) == ("queued", None)
     assert desk.sql("SELECT faults, expiries, lease_owner, not_before FROM documents") == [(0, 0, None, None)]
     assert desk.sql("SELECT outcome, error FROM attempts") == [("released", "the model server refused the key")]
     assert "this worker cannot continue: the model server refused the key" in caplog.text
@@ -385,18 +383,26 @@ def test_a_wrong_setting_while_the_database_is_away_still_stops_the_worker(desk,
     desk.add_run()
     told = []
     desk.engine.before = raising(ConfigurationError("wrong"))
-    monkeypatch.setattr(desk.store, "release", raising(StoreUnavailable("away")))
+    monkeypatch.setattr(desk.store.queue, "release", raising(StoreUnavailable("away")))
     desk.advancer(give_up=told.append).take(hint())
     assert [str(error) for error in told] == ["wrong"]
     assert desk.status() == "running"
     assert "its lease will expire" in caplog.text
 
 
+@pytest.mark.parametrize(("queue", "fingerprint"), [("chat.a", "a"), ("my.own", None)])
+def test_a_log_line_has_a_fingerprint_where_the_queue_is_named_after_one(desk, caplog, queue, fingerprint):
+    desk.add_run(queue=queue)
+    desk.engine.before = raising(ZeroDivisionError("ours"))
+    desk.advancer(queue).take(hint())
+    assert {record.fingerprint for record in caplog.records if hasattr(record, "document")} == {fingerprint}
+
+
 def test_an_error_that_is_not_ours_is_stored_with_its_name(desk, caplog):
     desk.add_run()
     desk.engine.before = raising(ZeroDivisionError("ratio"))
     desk.advancer(max_faults=1).take(hint())
-    dossier = desk.store.dossier(1)
+    dossier = desk.store.reading.dossier(1)
     assert (dossier.status, dossier.error_code, dossier.error) == ("failed", "unexpected", "ZeroDivisionError: ratio")
     assert "Traceback" in caplog.text
 
@@ -448,7 +454,7 @@ def test_a_drain_while_the_engine_is_away_gives_the_document_back(desk):
 def test_a_database_that_is_away_for_a_moment_costs_nothing(desk, monkeypatch):
     desk.add_run()
     down = [1, 2, 3]
-    real = desk.store.commit_stage
+    real = desk.store.queue.commit_stage
 
     def commit(*args, **keywords):
         if down:
@@ -456,7 +462,7 @@ def test_a_database_that_is_away_for_a_moment_costs_nothing(desk, monkeypatch):
             raise StoreUnavailable("away")
         return real(*args, **keywords)
 
-    monkeypatch.setattr(desk.store, "commit_stage", commit)
+    monkeypatch.setattr(desk.store.queue, "commit_stage", commit)
     desk.advancer().take(hint())
     assert (desk.status(), len(desk.engine.requests)) == ("done", 7)
 
@@ -468,8 +474,8 @@ def test_a_drain_while_the_database_is_away_leaves_the_lease_to_run_out(desk, mo
         desk.stop.set()
         raise StoreUnavailable("away")
 
-    monkeypatch.setattr(desk.store, "commit_stage", commit)
-    monkeypatch.setattr(desk.store, "release", raising(StoreUnavailable("away")))
+    monkeypatch.setattr(desk.store.queue, "commit_stage", commit)
+    monkeypatch.setattr(desk.store.queue, "release", raising(StoreUnavailable("away")))
     desk.advancer().take(hint())
     assert desk.status() == "running"
     assert "its lease will expire" in caplog.text
@@ -478,7 +484,7 @@ def test_a_drain_while_the_database_is_away_leaves_the_lease_to_run_out(desk, mo
 def test_a_lease_lost_while_failing_is_only_logged(desk, monkeypatch, caplog):
     desk.add_run()
     desk.engine.before = raising(EngineError("nan"))
-    monkeypatch.setattr(desk.store, "fail", raising(LeaseLost("gone")))
+    monkeypatch.setattr(desk.store.queue, "fail", raising(LeaseLost("gone")))
     desk.advancer().take(hint())
     assert "not recorded" in caplog.text
 
@@ -499,14 +505,14 @@ def test_a_short_text_ends_without_a_model_call(desk):
     run = desk.add_run(documents=0)
     from eat_worker.method.document import Document
 
-    desk.store.add_documents(run.id, [Document("x", "de")])
+    desk.store.runs.add_documents(run.id, [Document("x", "de")])
     desk.advancer().take(hint())
     assert (desk.status(), desk.engine.requests) == ("skipped", [])
 
 
 def test_a_claim_that_fails_for_good_is_raised_and_stops_the_worker(desk, monkeypatch):
     wrong, told = ConfigurationError("wrong"), []
-    monkeypatch.setattr(desk.store, "claim", raising(wrong))
+    monkeypatch.setattr(desk.store.queue, "claim", raising(wrong))
     with pytest.raises(ConfigurationError):
         desk.advancer(give_up=told.append).take(hint())
     assert told == [wrong]
@@ -515,7 +521,6 @@ def test_a_claim_that_fails_for_good_is_raised_and_stops_the_worker(desk, monkey
 def test_a_run_with_settings_of_another_version_is_left_for_another_worker(desk):
     desk.add_run()
     desk.sql("UPDATE runs SET config_json = :values", values='{"think": "bound"}')
-    desk.store._specs.clear()
     told = []
     with pytest.raises(ConfigurationError):
         desk.advancer(give_up=told.append).take(hint())
@@ -528,7 +533,7 @@ def test_a_stop_while_the_database_is_away_ends_the_search(desk, monkeypatch):
         desk.stop.set()
         raise StoreUnavailable("away")
 
-    monkeypatch.setattr(desk.store, "claim_next", claim_next)
+    monkeypatch.setattr(desk.store.queue, "claim_next", claim_next)
     assert desk.advancer().take_next() is False
 
 

@@ -4,11 +4,13 @@ import pytest
 
 from eat_worker.errors import ConfigurationError, EngineBroken, LeaseLost, StoreUnavailable
 from eat_worker.jobs.document.leases import Draining, Heartbeat, HeldLeases
+from eat_worker.jobs.processes import this_process
 from eat_worker.method.document import Stage
+from eat_worker.storage.values import WorkerSpec
 
 
 def claim(desk, document_id=1):
-    found = desk.store.claim(document_id, Stage.FORWARD, "w1", 60)
+    found = desk.store.queue.claim(document_id, Stage.FORWARD, "w1", 60)
     assert found is not None
     return found
 
@@ -28,8 +30,17 @@ def test_a_beat_extends_what_is_held_and_nothing_else(desk):
 
 
 def test_a_beat_with_empty_hands_asks_nothing(desk, monkeypatch):
-    monkeypatch.setattr(desk.store, "heartbeat", None)
+    monkeypatch.setattr(desk.store.queue, "heartbeat", None)
     desk.leases.beat()
+
+
+def test_a_beat_says_that_the_worker_lives_with_empty_hands_too(desk):
+    row = desk.store.queue.add_worker(WorkerSpec("w1", this_process(), ["chat.a"], ["a"], "0.7"))
+    other = desk.store.queue.add_worker(WorkerSpec("w1", this_process(), ["chat.a"], ["a"], "0.7"))
+    desk.sql("UPDATE workers SET last_heartbeat = 5")
+    HeldLeases(desk.store, "w1", 60.0, desk.stop, row).beat()
+    beats = dict(desk.sql("SELECT id, last_heartbeat FROM workers"))
+    assert (beats[row] > 5, beats[other]) == (True, 5)
 
 
 def test_a_holder_goes_on_until_it_is_told_to_stop(desk):
@@ -64,7 +75,7 @@ def test_a_document_that_is_claimed_here_again_is_no_longer_its_first_holders(de
     desk.add_run()
     with desk.leases.holding(claim(desk)):
         desk.sql("UPDATE documents SET lease_until = 1")
-        desk.store.take_hints(0, window=0, stale_after=60)
+        desk.store.queue.take_hints(0, window=0, stale_after=60)
         second = claim(desk)
         holding = desk.leases.holding(second)
         holding.__enter__()
@@ -102,14 +113,14 @@ def test_what_is_held_counts_an_engine_that_broke_and_no_other_error(desk):
 
 def test_the_heartbeat_outlives_errors(desk, monkeypatch, caplog):
     desk.add_run()
-    real, errors = desk.store.heartbeat, [StoreUnavailable("away"), ZeroDivisionError("ours")]
+    real, errors = desk.store.queue.heartbeat, [StoreUnavailable("away"), ZeroDivisionError("ours")]
 
     def heartbeat(*args):
         if errors:
             raise errors.pop()
         return real(*args)
 
-    monkeypatch.setattr(desk.store, "heartbeat", heartbeat)
+    monkeypatch.setattr(desk.store.queue, "heartbeat", heartbeat)
     held = HeldLeases(desk.store, "w1", 0.06, desk.stop)
     one = claim(desk)
     desk.sql("UPDATE documents SET lease_until = 5")

@@ -8,6 +8,7 @@ import pytest
 from eat_worker.errors import StoreUnavailable
 from eat_worker.jobs.document import spool as spooling
 from eat_worker.jobs.document.spool import Spool
+from eat_worker.jobs.processes import _started
 from eat_worker.method.document import RoundOutput, Stage
 from eat_worker.method.prompts import prompt_set
 from eat_worker.storage.values import Lease
@@ -42,18 +43,24 @@ def spool(tmp_path):
 @pytest.fixture
 def lease(desk):
     desk.add_run()
-    return desk.store.claim(1, Stage.FORWARD, "w1", 60).lease
+    return desk.store.queue.claim(1, Stage.FORWARD, "w1", 60).lease
 
 
 def files(tmp_path):
     return sorted(path.name for path in (tmp_path / "state" / "spool").glob("*"))
 
 
-def left_by(tmp_path, host, process):
-    """Make the one file that of another process."""
-    folder = tmp_path / "state" / "spool"
-    (file,) = folder.glob("*.json")
-    return file.rename(folder / f"{host}-{process}-1-1.json")
+def left_by(tmp_path, **owner):
+    """Make the one file that of another process; its name stays as it is."""
+    (file,) = (tmp_path / "state" / "spool").glob("*.json")
+    content = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**content, "owner": {**content["owner"], **owner}}), encoding="utf-8")
+    return file
+
+
+def age(file):
+    """Nobody touched the file for more than an hour."""
+    os.utime(file, (time.time() - 3700, time.time() - 3700))
 
 
 def test_a_file_is_its_owners_only_and_whole(spool, lease, tmp_path):
@@ -104,9 +111,9 @@ def test_a_disk_that_refuses_is_only_logged(spool, lease, tmp_path, caplog):
 
 def test_rounds_of_a_process_that_is_gone_are_stored_and_the_document_is_free(spool, lease, desk, tmp_path):
     spool.keep(lease, [ROUND, SECOND])
-    left_by(tmp_path, HOST, NOBODY)
+    left_by(tmp_path, number=NOBODY)
     assert Spool(tmp_path / "state" / "spool").restore(desk.store) == 1
-    assert desk.store.dossier(1).rounds == (ROUND, SECOND)
+    assert desk.store.reading.dossier(1).rounds == (ROUND, SECOND)
     assert (desk.status(), desk.attempts()) == ("queued", [("forward", "released")])
     assert files(tmp_path) == []
 
@@ -116,19 +123,39 @@ def test_a_predecessor_of_the_same_number_is_gone_too(spool, lease, desk, tmp_pa
     assert Spool(tmp_path / "state" / "spool").restore(desk.store) == 1
 
 
-def test_rounds_of_a_living_process_are_left_alone(spool, lease, desk, tmp_path):
+def test_a_predecessor_in_a_container_that_was_started_again_is_gone(spool, lease, desk, tmp_path):
     spool.keep(lease, [ROUND])
-    left_by(tmp_path, HOST, 1)
+    left_by(tmp_path, number=1, boot="before")
+    assert Spool(tmp_path / "state" / "spool").restore(desk.store) == 1
+
+
+def test_rounds_of_a_living_process_are_left_alone_whatever_the_file_is_called(spool, lease, desk, tmp_path):
+    spool.keep(lease, [ROUND])
+    file = left_by(tmp_path, number=os.getppid(), started=_started(os.getppid()))
+    file = file.rename(file.with_name(f"{HOST}-{NOBODY}-1-1.json"))
     assert Spool(tmp_path / "state" / "spool").restore(desk.store) == 0
-    assert files(tmp_path) == [f"{HOST}-1-1-1.json"]
+    assert files(tmp_path) == [file.name]
 
 
-def test_a_file_of_another_machine_is_taken_only_when_it_is_old(spool, lease, desk, tmp_path):
+@pytest.mark.parametrize("owner", [{"host": "other-host"}, {"number": os.getppid(), "started": None}])
+def test_a_file_whose_owner_may_live_is_taken_only_when_it_is_old(spool, lease, desk, tmp_path, owner):
     spool.keep(lease, [ROUND])
-    file = left_by(tmp_path, "other-host", 1)
+    file = left_by(tmp_path, **owner)
     other = Spool(tmp_path / "state" / "spool")
     assert other.restore(desk.store) == 0
-    os.utime(file, (time.time() - 3700, time.time() - 3700))
+    age(file)
+    assert other.restore(desk.store) == 1
+
+
+def test_a_file_of_an_earlier_release_is_taken_when_it_is_old(spool, lease, desk, tmp_path):
+    spool.keep(lease, [ROUND])
+    (file,) = (tmp_path / "state" / "spool").glob("*.json")
+    content = json.loads(file.read_text(encoding="utf-8"))
+    del content["owner"]
+    file.write_text(json.dumps(content), encoding="utf-8")
+    other = Spool(tmp_path / "state" / "spool")
+    assert other.restore(desk.store) == 0
+    age(file)
     assert other.restore(desk.store) == 1
 
 
@@ -143,8 +170,13 @@ def test_a_document_that_went_to_somebody_else_keeps_what_he_says(spool, lease, 
 
 def test_a_file_that_cannot_be_read_is_dropped(spool, lease, desk, tmp_path, caplog):
     spool.keep(lease, [ROUND])
-    left_by(tmp_path, HOST, NOBODY).write_text('{"lease": {}}')
-    assert Spool(tmp_path / "state" / "spool").restore(desk.store) == 0
+    file = left_by(tmp_path, number=NOBODY)
+    file.write_text('{"lease": {}}')
+    other = Spool(tmp_path / "state" / "spool")
+    assert other.restore(desk.store) == 0
+    assert files(tmp_path) == [file.name]  # perhaps a living process of a later release understands it
+    age(file)
+    assert other.restore(desk.store) == 0
     assert files(tmp_path) == []
     assert "cannot be read and is dropped" in caplog.text
 
@@ -155,7 +187,7 @@ def test_a_database_that_is_still_away_loses_nothing(spool, lease, desk, tmp_pat
     def away(*_):
         raise StoreUnavailable("away")
 
-    monkeypatch.setattr(desk.store, "add_rounds", away)
+    monkeypatch.setattr(desk.store.queue, "add_rounds", away)
     with pytest.raises(StoreUnavailable):
         Spool(tmp_path / "state" / "spool").restore(desk.store)
     assert len(files(tmp_path)) == 1

@@ -16,7 +16,7 @@ CANNOT_BIND = (
 
 def forward(desk):
     """The first stage of the first document, done with the desk's engine; what it made, and the rounds of it."""
-    claim, rounds = desk.store.claim(1, Stage.FORWARD, "w1", 60.0), []
+    claim, rounds = desk.store.queue.claim(1, Stage.FORWARD, "w1", 60.0), []
     return run_stage(claim, Tools(desk.engine), rounds.append, lambda: None), rounds
 
 
@@ -50,7 +50,7 @@ def test_a_free_run_is_done_by_any_engine(desk):
 def test_the_direct_method_is_done_by_any_engine(desk):
     desk.add_run(method="direct", forward="bound", alignment="constrained")
     desk.engine.info = replace(desk.engine.info, constrained=False)
-    claim, rounds = desk.store.claim(1, Stage.DIRECT, "w1", 60.0), []
+    claim, rounds = desk.store.queue.claim(1, Stage.DIRECT, "w1", 60.0), []
     result = run_stage(claim, Tools(desk.engine), rounds.append, lambda: None)
     assert [str(line.outcome) for line in result.alignments] == ["exact", "exact"]
     assert len(rounds) == 1
@@ -69,7 +69,9 @@ def test_rounds_are_bound_as_the_run_says(desk):
 def extracted(desk, tools):
     """The second stage of the first document, its translation being there; what was found, and the rounds of it."""
     claim = replace(
-        desk.store.claim(1, Stage.FORWARD, "w1", 60.0), stage=Stage.EXTRACT, english="Anna Schmidt lives in London."
+        desk.store.queue.claim(1, Stage.FORWARD, "w1", 60.0),
+        stage=Stage.EXTRACT,
+        english="Anna Schmidt lives in London.",
     )
     rounds = []
     return run_stage(claim, tools, rounds.append, lambda: None), rounds
@@ -94,7 +96,7 @@ def test_an_extractor_of_its_own_is_asked_instead_of_the_engine(desk, tmp_path):
 
 def test_the_other_stages_are_the_engines_all_the_same(desk, tmp_path):
     desk.add_run(extractor="crf")
-    claim, rounds = desk.store.claim(1, Stage.FORWARD, "w1", 60.0), []
+    claim, rounds = desk.store.queue.claim(1, Stage.FORWARD, "w1", 60.0), []
     run_stage(claim, Tools(desk.engine, crf(tmp_path)), rounds.append, lambda: None)
     assert [request.stage for request in desk.engine.requests] == ["forward"] * 3
 

@@ -45,7 +45,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def serving(monitor: Monitor, desk: Any) -> AbstractContextManager[None]:
-    return monitor.serving(desk.store, "w1", ["chat.abc"], **WATCHED, on_stuck=lambda error: None)
+    return monitor.serving(desk.store, "w1", ["chat.abc", "my.own"], **WATCHED, on_stuck=lambda error: None)
 
 
 def code(url: str, page: str) -> int:
@@ -66,6 +66,7 @@ def test_pages_are_up_before_the_model_and_ready_while_it_works(desk: Any, tmp_p
             while 'eat_backlog_documents{state="queued"} 3.0' not in httpx.get(f"{url}/metrics").text:
                 assert time.monotonic() < deadline
             assert 'fingerprint="abc"' in httpx.get(f"{url}/metrics").text
+            assert 'fingerprint="own"' not in httpx.get(f"{url}/metrics").text  # no queue of a fingerprint
             desk.stop.set()
             assert [code(url, page) for page in ("livez", "readyz")] == [200, 503]
     with pytest.raises(httpx.ConnectError):
@@ -126,7 +127,7 @@ def test_only_an_engine_of_this_process_ends_it_when_it_hangs(
 
     with Monitor(given, desk.stop) as monitor:
         asking = threading.Thread(target=monitor.measured(desk.engine).ask, args=(REQUEST,))
-        with monitor.serving(desk.store, "w1", ["chat.abc"], **WATCHED, on_stuck=on_stuck):
+        with monitor.serving(desk.store, "w1", ["chat.abc", "my.own"], **WATCHED, on_stuck=on_stuck):
             asking.start()
             ended.wait(2.0)
     let_go.set()

@@ -23,9 +23,9 @@ CHAT = Conversation(
 
 def test_loss_is_on_the_answers_and_what_ends_them(tiny_qwen_folder: Path) -> None:
     (example,), left_out = examples_of([CHAT], tiny_qwen_folder, 512)
-    said = ChatIds(tiny_qwen_folder).vocabulary.said
+    known = ChatIds(tiny_qwen_folder).vocabulary.token_bytes
     answers = [
-        b"".join(said[token] for token in example.ids[start : end - 1]).decode() for start, end in example.answers
+        b"".join(known[token] for token in example.ids[start : end - 1]).decode() for start, end in example.answers
     ]
     assert answers == ["서울", "대한민국"]
     ends = {example.ids[end - 1] for _, end in example.answers}

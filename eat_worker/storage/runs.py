@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, func, literal_column, null, select, update
+from sqlalchemy import bindparam, literal_column, select
 
-from eat_worker.errors import ConfigurationError, EatError, NotFound
+from eat_worker.errors import ConfigurationError, EatError
 from eat_worker.method.document import Document
-from eat_worker.storage.engine import Database, Transaction, Upsert
-from eat_worker.storage.rows import RUN, clean, document_row, dump, run_of
+from eat_worker.storage.engine import Database, Upsert
+from eat_worker.storage.rows import document_row, dump
+from eat_worker.storage.statements import LOCK_RUN, REOPEN_RUN, RUN_BY_NAME, RUNS, find_run, run_from
 from eat_worker.storage.tables import documents, models, now, prompts, runs
 from eat_worker.storage.values import Added, Run, RunSpec
 
@@ -28,19 +29,6 @@ ADD_RUN = Upsert(
     columns=("name", "lang", "dataset", "config_json", "queues_json", "model_id", "state"),
     fixed={"created_at": now()},
 )
-_RUNS = select(*(runs.c[name] for name in RUN), models.c.fingerprint, models.c.spec_json).join(models)
-RUNS = _RUNS.order_by(runs.c.id)
-RUN_BY_ID = _RUNS.where(runs.c.id == bindparam("run_id"))
-RUN_BY_NAME = _RUNS.where(runs.c.name == bindparam("name"))
-# Not LIKE: it folds case on SQLite and does not on PostgreSQL.
-RUNS_BY_PREFIX = RUNS.where(func.substr(runs.c.name, 1, bindparam("length", type_=Integer)) == bindparam("prefix"))
-# Held until the batch is in, so that a worker that ends the last document waits and then sees the new ones.
-LOCK_RUN = select(runs.c.state).where(runs.c.id == bindparam("run_id")).with_for_update(key_share=True)
-REOPEN_RUN = (
-    update(runs)
-    .where(runs.c.id == bindparam("run_id"), runs.c.state == "complete")
-    .values(state="open", finished_at=null())
-)
 ADD_PROMPT = Upsert(prompts, key=("sha256",), columns=("sha256", "stage", "round", "template", "set_name"))
 ADD_DOCUMENT = Upsert(
     documents,
@@ -53,21 +41,18 @@ ADD_DOCUMENT = Upsert(
 )
 
 
-class Submission:
-    """The part of a store that takes runs in and finds them again."""
+class Runs:
+    """Takes runs in and finds them again."""
 
     def __init__(self, database: Database) -> None:
-        self.database = database
-        self._specs: dict[int, RunSpec] = {}  # what a run froze never changes; its state is always asked anew
-        self._started: set[int] = set()  # runs whose first claim is on record
-        self._prompts: dict[str, int] = {}  # row of a prompt by its SHA-256; a row never changes
+        self._database = database
 
     def add_run(self, spec: RunSpec) -> Run:
         """The run of that name, created unless it exists with the same settings.
 
         Raises ConfigurationError when it exists with other settings, saying which.
         """
-        with self.database.write() as transaction:
+        with self._database.write() as transaction:
             transaction.run(ADD_MODEL, fingerprint=spec.fingerprint, spec_json=dump(dict(spec.model)))
             model_id = transaction.rows(MODEL_ID, fingerprint=spec.fingerprint)[0][0]
             transaction.run(
@@ -92,19 +77,27 @@ class Submission:
 
         Raises NotFound.
         """
-        with self.database.read() as transaction:
-            return self._find_run(transaction, name_or_id)
+        with self._database.read() as transaction:
+            return find_run(transaction, name_or_id)
 
     def list_runs(self) -> list[Run]:
         """All runs, the oldest first."""
-        with self.database.read() as transaction:
+        with self._database.read() as transaction:
             return [run_from(row) for row in transaction.rows(RUNS)]
+
+    def runs_before(self, run_id: int) -> list[Run]:
+        """Open runs whose documents the workers of this run take before its own, in the order they are taken."""
+        run = self.get_run(run_id)
+        queues, place = set(run.spec.queues.values()), (-run.priority, run.id)
+        others = [other for other in self.list_runs() if other.state == "open" and (-other.priority, other.id) < place]
+        mine = [other for other in others if queues & set(other.spec.queues.values())]
+        return sorted(mine, key=lambda other: (-other.priority, other.id))
 
     def add_prompts(self, templates: Iterable[tuple[str, str, int, str, str]]) -> None:
         """Registers prompt templates as (SHA-256, stage, round, template, name of the prompt set)."""
         names = ("sha256", "stage", "round", "template", "set_name")
         rows = [dict(zip(names, (sha256, str(stage), *rest), strict=True)) for sha256, stage, *rest in templates]
-        with self.database.write() as transaction:
+        with self._database.write() as transaction:
             transaction.many(ADD_PROMPT, rows)
 
     def add_documents(self, run_id: int, new: Iterable[Document], batch: int = 1000) -> Added:
@@ -117,7 +110,7 @@ class Submission:
         first = run.spec.config.stages()[0]
         added = seen = 0
         for rows in _batches((document_row(document, run, first) for document in new), batch):
-            with self.database.write() as transaction:
+            with self._database.write() as transaction:
                 if transaction.rows(LOCK_RUN, run_id=run_id)[0][0] == "cancelled":
                     raise EatError(f"run {run.spec.name} is cancelled; give the documents another one: --run NAME")
                 count = transaction.many(ADD_DOCUMENT, rows)
@@ -125,34 +118,10 @@ class Submission:
                     transaction.run(REOPEN_RUN, run_id=run_id)
             added += count
             seen += len(rows)
-        if added >= MANY and not self.database.is_sqlite:
+        if added >= MANY and not self._database.is_sqlite:
             # Plans made when the table was small would be kept until the server looks by itself, a minute later.
-            self.database.run_alone("ANALYZE documents")
+            self._database.run_alone("ANALYZE documents")
         return Added(new=added, already=seen - added)
-
-    def _find_run(self, transaction: Transaction, name_or_id: str | int) -> Run:
-        name = str(name_or_id)
-        rows = [] if isinstance(name_or_id, int) else transaction.rows(RUN_BY_NAME, name=name)
-        if not rows and name.isascii() and name.isdigit():
-            rows = transaction.rows(RUN_BY_ID, run_id=int(name))
-        if not rows and isinstance(name_or_id, str) and name:
-            rows = transaction.rows(RUNS_BY_PREFIX, prefix=name, length=len(name))
-        if not rows:
-            raise NotFound(f"no run {clean(name)!r}; `eat status` lists them")
-        if len(rows) > 1:
-            raise NotFound(f"{name!r} begins the names of {len(rows)} runs: {', '.join(str(row[1]) for row in rows)}")
-        return run_from(rows[0])
-
-    def _spec(self, transaction: Transaction, run_id: int) -> RunSpec:
-        spec = self._specs.get(run_id)
-        if spec is None:
-            spec = self._specs[run_id] = run_from(transaction.rows(RUN_BY_ID, run_id=run_id)[0]).spec
-        return spec
-
-
-def run_from(row: tuple[Any, ...]) -> Run:
-    """A run from a row of RUNS."""
-    return run_of(row[: len(RUN)], row[-2], row[-1])
 
 
 def _differences(stored: RunSpec, given: RunSpec) -> list[str]:
