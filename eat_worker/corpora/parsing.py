@@ -87,18 +87,21 @@ def parse_object(raw: bytes) -> dict[str, Any]:
 def document_of(record: dict[str, Any], defaults: Defaults, tally: Tally) -> Document:
     """A record as a document; unknown keys go into `meta`. Raises RecordError with the reason why it is none."""
     record = reshaped(record, tally)
-    lang = check_lang(record.pop("lang", None), defaults.lang)
     dataset = _dataset(record.pop("dataset", None), defaults.dataset)
     tags = defaults.tags or tag_map(dataset)
     pairs = tagged_tokens(record, dataset)
+    given = record.pop("text", None)
+    if pairs is None:
+        check_text(given, defaults.max_text)
+    lang = check_lang(record.pop("lang", None), defaults.lang)
     gold: tuple[GoldEntity, ...] | None
     if pairs is not None:
         rows = [Row(*pair) for pair in pairs]
-        text, spans = text_of(rows, record.pop("text", None), tally, joined=not LANGUAGES[lang].spaced)
+        text, spans = text_of(rows, given, tally, joined=not LANGUAGES[lang].spaced)
         check_text(text, defaults.max_text)
         gold = gold_of(text, rows, spans, tags, tally, strict=defaults.strict_bio)
     else:
-        text = check_text(record.pop("text", None), defaults.max_text)
+        text = given
         value = record.pop("entities", None)
         gold = None if value is None else parse_entities(value, text, tags, tally, defaults.offsets)
     return Document(text, lang, _ext_id(record.pop("id", None)), dataset, gold, _meta(record))

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sacrebleu.metrics.bleu import BLEU
 
+from eat_worker.method.languages import UNSPACED
 from eat_worker.metrics.bleu import Bleu, corpus_bleu, sentence_bleu, tokenizer_for
 
 # Candidate and reference: near, far, equal, too short for 4-grams, empty.
@@ -98,3 +99,9 @@ def test_lines_are_not_kept_after_scoring():
 
     sentence_bleu("eins zwei", "eins drei", "de")
     assert Tokenizer13a.__call__.cache_info().currsize == 0
+
+
+@pytest.mark.parametrize("lang", sorted(UNSPACED - {"zh", "ja"}))
+def test_languages_without_blanks_are_compared_by_characters(lang):
+    assert tokenizer_for(lang) == "char"
+    assert sentence_bleu("กรุงเทพมหานคร", "กรุงเทพมหานคร", lang).score == pytest.approx(100)
