@@ -31,7 +31,7 @@ _DOCUMENT_START = b"-DOCSTART-"
 # `# sent_id = 7`, `# id 7<TAB>domain=dev`, `## 7<TAB>marked-up text`
 _ID = re.compile(r"#\s*sent_id\s*=\s*(\S+)|#\s*id\s+(\S+)|##\s*(\S+)\t")
 _TEXT = re.compile(r"#\s*text\s*=\s?(.*)")
-_TAGGED = re.compile(rb"[^{\[<\"].*[ \t](?:O|[BIESLUM]-\S+)[ \t]*", re.DOTALL)
+_TAGGED = re.compile(rb"(?:[^{\[<\"].*)?[ \t](?:O|[BIESLUM]-\S+)[ \t]*", re.DOTALL)
 
 
 @dataclass(slots=True)
