@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from eat_worker.errors import ConfigurationError
@@ -28,6 +29,11 @@ def why_unsafe(url: str) -> str:
     if not encrypted:
         return f"another machine is reached without TLS; {remedy}"
     return "" if passwords_in(url) else "another machine is reached without a password"
+
+
+def sqlite_url(file: Path) -> str:
+    """The URL of an SQLite file, whatever its name: what a URL would read as an escape or a query is escaped."""
+    return f"sqlite:///{str(file).replace('%', '%25').replace('?', '%3F')}"
 
 
 def check_broker_url(url: str, *, insecure: bool) -> None:

@@ -21,6 +21,7 @@ from eat_worker.cli.outcome import ReaderGone, ended
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("working", "Annotate a corpus from start to end, then report."),
     "submit": ("working", "Put a corpus into the queue."),
+    "validate": ("validate", "Read a corpus file and say what is wrong with it."),
     "worker": ("working", "Work on the queue until stopped."),
     "status": ("status", "Show how far the runs are."),
     "report": ("report", "Show F1, BLEU and entropy of scored documents."),

@@ -6,7 +6,7 @@ import sys
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
@@ -14,6 +14,10 @@ from eat_worker.cli.call import Call
 from eat_worker.cli.call import command as eat_command
 from eat_worker.cli.options import CorpusOptions, corpus_options, engine_options, method_options
 from eat_worker.cli.outcome import PARTLY
+from eat_worker.cli.reading_notes import tell_notes
+
+if TYPE_CHECKING:
+    from eat_worker.corpora.records import Tally
 
 
 @eat_command("annotate", short_help="Annotate a file without queue or database.")
@@ -31,7 +35,7 @@ def annotate_command(
     with_rounds: bool,
     **corpus: Unpack[CorpusOptions],
 ) -> None:
-    """Annotate FILE (JSONL or BIO, - is stdin) and write one JSON record per line, in the order of the file.
+    """Annotate FILE (any format, - is stdin) and write one JSON record per line, in the order of the file.
 
     A record has text, lang, id, dataset, entities ({"start", "end", "tag", "words", "english", ...}), english,
     ledger and seconds; one that failed or was refused has error instead. Nothing is kept: after a stop it starts again.
@@ -47,7 +51,8 @@ def annotate_command(
     silent = call.quiet or call.as_json or (output is None and sys.stdout.isatty())
     with ExitStack() as stack:
         progress = stack.enter_context(Progress("annotating", silent=silent))
-        records = annotate_file(call.settings, file, with_rounds=with_rounds, **corpus)
+        met: list[Tally] = []
+        records = annotate_file(call.settings, file, with_rounds=with_rounds, when_read=met.append, **corpus)
         first = next(records)  # what cannot be read at all must not empty the output
         stream: Sink = stack.enter_context(output.open("wb")) if output else call.data()
         for number, record in enumerate(chain([first], records), start=1):
@@ -55,6 +60,8 @@ def annotate_command(
             stream.flush()
             failed += "error" in record
             progress.update(number)
+    for tally in met:
+        tell_notes(call, tally.notes, tally.repaired, tally.dropped)
     if failed:
         call.tell(f"{failed} records failed or were refused; their lines say why")
         click.get_current_context().exit(PARTLY)

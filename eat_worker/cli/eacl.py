@@ -9,7 +9,7 @@ import click
 
 from eat_worker.cli.call import Call
 from eat_worker.cli.call import command as eat_command
-from eat_worker.cli.options import setting, together
+from eat_worker.cli.options import FORMATS, setting, together
 from eat_worker.cli.outcome import PARTLY
 from eat_worker.errors import CorpusError
 
@@ -45,7 +45,7 @@ _chat_settings = together(
 @_rejects
 @click.option("--contact", default="", metavar="ADDRESS", help="Your mail or web address, for Wikipedia's operators.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Ask for the first N entities only.")
-@click.option("--format", "format_", type=click.Choice(["jsonl", "bio"]), help="Format of FILE; default: by its name.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), help="Format of FILE; default: by looking.")
 @click.option("--tag-map", metavar="FILE|NAME", help="Gold tags: JSON {tag: PER, LOC, ORG or null}, or a data set.")
 @click.option("--api", metavar="URL", help="Address of the API, with {lang} in it; default: Wikipedia's own.")
 @click.option("--cache", type=click.Path(path_type=Path), metavar="DIR", help="Answers so far; default: in --state.")
@@ -63,7 +63,7 @@ def collect_command(
     api: str | None,
     cache: Path | None,
 ) -> None:
-    """Collect EACL pairs for the gold entities of an English corpus FILE (JSONL or BIO).
+    """Collect EACL pairs for the gold entities of an English corpus FILE.
 
     Each entity's page is followed to LANG through interlanguage links; the pair is that page's title and its first
     sentence. Every answer is kept on disk: stopped and run again, nothing is asked twice. With --json:

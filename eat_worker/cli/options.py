@@ -72,15 +72,27 @@ common_options = together(
 engine_options = settings_of("engine")
 method_options = settings_of("method")
 worker_options = settings_of("worker")
+# As `corpora.readers` and `corpora.offsets` have them; those are loaded only when a file is read.
+FORMATS = ("quarantine", "jsonl", "bio", "json", "csv", "docbin", "parquet", "brat", "text")
+OFFSETS = ("code-points", "utf16", "bytes")
 corpus_options = together(
     variable("--lang", metavar="LANG", help="Language of records without one, e.g. ko."),
     variable("--dataset", metavar="NAME", help="Data set of records without one; the report groups by it."),
     variable(
         *("--format", "format"),
-        type=click.Choice(["auto", "jsonl", "bio"]),
+        type=click.Choice(["auto", *FORMATS]),
         default="auto",
         callback=lambda _context, _option, value: None if value == "auto" else value,
-        help="File format.",
+        help="File format; auto looks into the file.",
+    ),
+    variable("--encoding", metavar="NAME", help="Encoding of the file, e.g. cp1251; default: by looking at it."),
+    variable("--offsets", type=click.Choice(OFFSETS), help="What gold offsets count; default: code points."),
+    variable("--split", is_flag=True, help="Cut texts into sentences; meta says where each one comes from."),
+    variable(
+        "--on-error",
+        type=click.Choice(["skip", "fail"]),
+        default="skip",
+        help="Set refused records aside, or do nothing at all when there is one.",
     ),
     variable("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N records only."),
     variable(
@@ -95,7 +107,11 @@ class CorpusOptions(TypedDict):
 
     lang: str | None
     dataset: str | None
-    format: Literal["jsonl", "bio"] | None
+    format: Any
+    encoding: str | None
+    offsets: Any
+    split: bool
+    on_error: Literal["skip", "fail"]
     limit: int | None
     tag_map: str | None
     strict_bio: bool

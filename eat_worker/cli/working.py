@@ -23,6 +23,7 @@ from eat_worker.cli.options import (
     worker_options,
 )
 from eat_worker.cli.outcome import PARTLY
+from eat_worker.cli.reading_notes import tell_reading
 from eat_worker.errors import NotFound
 
 if TYPE_CHECKING:
@@ -41,11 +42,11 @@ if TYPE_CHECKING:
 def submit_command(
     call: Call, file: Path, *, run: str | None, priority: int | None, **corpus: Unpack[CorpusOptions]
 ) -> None:
-    """Store the documents of FILE (JSONL or BIO, - is stdin) under a run; workers take them from there.
+    """Store the documents of FILE (any format, - is stdin) under a run; workers take them from there.
 
     Records need a text; id, lang, dataset, entities and meta are optional. Submitting the same file with the same
-    settings again adds nothing. Refused records go to a quarantine file; then the exit code is 3. With --json:
-    {"run", "new", "already", "left", "rejected": {code: n}, "quarantine", "dropped": {tag: n}, "repaired"}.
+    settings again adds nothing. Refused records go to a quarantine file; then the exit code is 3. With --json: {"run",
+    "new", "already", "left", "rejected": {code: n}, "quarantine", "dropped": {tag: n}, "repaired", "notes": {what: n}}.
     """
     done = _submitted(call, file, run=run, priority=priority, **corpus)
     if call.as_json:
@@ -54,7 +55,7 @@ def submit_command(
         click.echo(done.run)
     else:
         click.echo(f"run {done.run}: {done.new} new, {done.already} already there, {done.left} still to do")
-    _tell_submitted(call, done)
+    tell_reading(call, done)
     call.tell("next: eat worker" if done.new else "see: eat status" if done.left else "nothing is left to do")
     if done.rejected:
         click.get_current_context().exit(PARTLY)
@@ -93,7 +94,7 @@ def run_command(
     log_file = call.settings.state / "logs" / "eat.log"
     call.log_to(log_file)
     done = _submitted(call, file, run=run, priority=priority, **corpus)
-    _tell_submitted(call, done)
+    tell_reading(call, done)
     call.tell(f"run {done.run}: {done.new} new, {done.already} already there")
     finished = _finish(call, done.run)
     documents, failures = (dict(finished.documents), dict(finished.failures)) if finished else ({}, {})
@@ -181,10 +182,3 @@ def _submitted(
 
     with Progress("reading", silent=call.quiet or call.as_json, unit="records") as progress:
         return submit(call.settings, file, name=run, priority=priority, on_progress=progress.update, **corpus)
-
-
-def _tell_submitted(call: Call, done: Submitted) -> None:
-    """Say which records were refused, and where they are."""
-    if done.rejected:
-        reasons = ", ".join(f"{count} {code}" for code, count in sorted(done.rejected.items()))
-        call.tell(f"{sum(done.rejected.values())} records refused ({reasons}); they are in {done.quarantine}")

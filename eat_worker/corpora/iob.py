@@ -1,4 +1,4 @@
-"""Entities over tokens from the tags of the tokens: IOB2 as written, IOB1 and stray I- tags as CoNLL repairs them.
+"""Entities over tokens from the tags of the tokens: BIO, BIOES, BILOU and BMES; stray I- tags as CoNLL repairs them.
 
 Knows tags and token positions; knows no text and no file.
 """
@@ -19,27 +19,34 @@ class TokenSpan(NamedTuple):
     tag: str
 
 
+_BEGIN, _INSIDE, _END, _SINGLE = frozenset("B"), frozenset("IM"), frozenset("EL"), frozenset("SU")
+_LETTERS = _BEGIN | _INSIDE | _END | _SINGLE
+
+
 def split_tag(tag: str) -> tuple[str, str]:
-    """("O", "") or (B or I, type). Raises RecordError (E_TAG) on anything else."""
-    prefix, dash, kind = tag.partition("-")
-    if tag == "O" or (dash and kind and prefix in ("B", "I")):
-        return prefix, kind
-    raise RecordError("E_TAG", f"tag {tag[:40]!r} is not O, B-TYPE or I-TYPE")
+    """("O", "") or (letter, type); BIOES, BILOU and BMES have other letters. Raises RecordError (E_TAG) on the rest."""
+    letter, dash, kind = tag.partition("-")
+    if tag == "O" or (dash and kind and letter in _LETTERS):
+        return letter, kind
+    raise RecordError("E_TAG", f"tag {tag[:40]!r} is not O, B-TYPE or I-TYPE, nor E-, S-, L-, U- or M-TYPE")
 
 
 def spans_of(tags: Sequence[str]) -> tuple[list[TokenSpan], int]:
-    """The entities of a tagged sentence, and how many of them began with I- instead of B- (counted, not refused)."""
+    """The entities of a tagged sentence, and how many began without B- where one belongs (counted, not refused)."""
     spans: list[TokenSpan] = []
     repaired = 0
     first, current = 0, ""  # the open entity; no type is empty
     for position, tag in enumerate(tags):
-        prefix, kind = split_tag(tag)
-        if prefix == "I" and kind == current:
-            continue
-        if current:
-            spans.append(TokenSpan(first, position, current))
-        repaired += prefix == "I"
-        first, current = position, kind
+        letter, kind = split_tag(tag)
+        goes_on = kind == current and current and letter not in _BEGIN and letter not in _SINGLE
+        if not goes_on:
+            if current:
+                spans.append(TokenSpan(first, position, current))
+            repaired += letter in _INSIDE or letter in _END
+            first, current = position, kind
+        if letter in _END or letter in _SINGLE:
+            spans.append(TokenSpan(first, position + 1, kind))
+            current = ""
     if current:
         spans.append(TokenSpan(first, len(tags), current))
     return spans, repaired

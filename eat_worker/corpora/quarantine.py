@@ -1,4 +1,5 @@
-"""Keeps refused records: one JSON line each, with the raw bytes in base64, so that nothing handed in is ever lost.
+"""Keeps refused records: one JSON line each, with the raw bytes in base64, so that nothing handed in is ever lost. As
+text they are there too, to be repaired in place and read again.
 
 A row is written whole and reaches a partial file before the next record is read; at the end that file gets its name,
 which is made of what is in it: the same records refused again are the same file, others are another. Knows nothing of
@@ -73,7 +74,7 @@ class Quarantine:
         return FileIO(number, "a")
 
 
-def _row(rejected: Rejected) -> dict[str, str | int]:
+def _row(rejected: Rejected) -> dict[str, str | int | None]:
     return {
         "file": rejected.file,
         "line": rejected.line,
@@ -81,5 +82,14 @@ def _row(rejected: Rejected) -> dict[str, str | int]:
         "code": rejected.code,
         "message": rejected.message,
         "dropped": rejected.dropped,
+        "raw": _as_text(rejected.raw),
         "raw_base64": base64.b64encode(rejected.raw).decode(),
     }
+
+
+def _as_text(raw: bytes) -> str | None:
+    """What a user can repair; None where it is no UTF-8."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None

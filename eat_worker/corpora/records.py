@@ -28,8 +28,9 @@ CODES = MappingProxyType(
         "E_ID": "the id is neither a string nor an integer",
         "E_DUP_ID": "the id already belongs to another record of the file",
         "E_FIELD": "dataset or meta has the wrong type",
-        "E_COLUMNS": "a BIO line lacks a column",
-        "E_TAG": "a BIO tag is not O, B-TYPE or I-TYPE",
+        "E_COLUMNS": "a line of a table lacks a column, or has too many",
+        "E_TAG": "a tag of a token is not O or a letter of BIO, BIOES, BILOU or BMES with a type",
+        "E_LAYOUT": "the sentence is written in another way than the rest of its file",
         "E_TRUNCATED": "the compressed file ends early or is damaged",
     }
 )
@@ -71,9 +72,13 @@ class RecordError(Exception):
         self.code = code
 
 
+MOST_NOTES = 200
+"""Different notes a tally keeps; what a hostile file adds to them is counted under one more."""
+
+
 @dataclass(slots=True)
 class Tally:
-    """What has been read so far. The byte counts together are the (decompressed) file."""
+    """What has been read so far. The byte counts together are the file: decompressed, and in UTF-8."""
 
     documents: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
@@ -82,6 +87,8 @@ class Tally:
     #: Gold entities left out, by their tag in the file: those without counterpart here, and those that cover blanks
     #: only.
     dropped: Counter[str] = field(default_factory=Counter)
+    #: What was changed, repaired or guessed: a sentence that begins with what it counts -> how often.
+    notes: Counter[str] = field(default_factory=Counter)
     document_bytes: int = 0
     rejected_bytes: int = 0
     other_bytes: int = 0  # blank lines, comments between sentences, byte order mark
@@ -90,3 +97,7 @@ class Tally:
     def bytes(self) -> int:
         """All bytes accounted for."""
         return self.document_bytes + self.rejected_bytes + self.other_bytes
+
+    def note(self, said: str, count: int = 1) -> None:
+        """Count something that the reader changed, repaired or guessed."""
+        self.notes[said if said in self.notes or len(self.notes) < MOST_NOTES else "other notes"] += count

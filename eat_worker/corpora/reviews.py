@@ -6,7 +6,6 @@ What a record comes from is seen in its keys. Knows files and code points; knows
 from __future__ import annotations
 
 from codecs import BOM_UTF8
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import orjson
 
 from eat_worker.corpora.gold import parse_entities
 from eat_worker.corpora.opening import open_lines
-from eat_worker.corpora.records import RecordError
+from eat_worker.corpora.records import RecordError, Tally
 from eat_worker.corpora.tagmaps import tag_map
 from eat_worker.errors import CorpusError
 from eat_worker.method.document import GoldEntity
@@ -96,10 +95,10 @@ def _correction(number: int, record: object) -> Correction:
     text = data.get("text")
     if not isinstance(text, str):
         raise RecordError("E_TEXT_TYPE", "no text")
-    found, unknown = _found(record, text), Counter[str]()
-    entities = parse_entities(found, text, tag_map(None), unknown)
-    if unknown:
-        raise RecordError("E_TAG", f"tags that are none here: {', '.join(sorted(unknown))}")
+    found, tally = _found(record, text), Tally()
+    entities = parse_entities(found, text, tag_map(None), tally)
+    if tally.dropped:
+        raise RecordError("E_TAG", f"tags that are none here: {', '.join(sorted(tally.dropped))}")
     # A record of `eat export` names its document `id`; in the tools that word is theirs.
     identifier = data.get("ext_id") if data is not record or "label" in record else data.get("id")
     if identifier is not None and not isinstance(identifier, str):

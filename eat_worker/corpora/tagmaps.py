@@ -6,7 +6,7 @@ Facts about datasets, and maps of a user's own. Knows no corpus file.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,10 +15,28 @@ from eat_worker.method.document import TAGS
 
 TagMap = Mapping[str, str | None]
 
-_PLAIN: dict[str, str | None] = {tag: tag for tag in TAGS}
+_PLAIN: TagMap = {tag: tag for tag in TAGS}
+
+_MULTICONER: TagMap = {
+    "PER": "PER", "LOC": "LOC", "CORP": "ORG", "GRP": "ORG", "PROD": None, "CW": None
+}  # fmt: skip
+_MULTICONER2: TagMap = (
+    dict.fromkeys(("Scientist", "Artist", "Athlete", "Politician", "Cleric", "SportsManager", "OtherPER"), "PER")
+    | dict.fromkeys(("Facility", "OtherLOC", "HumanSettlement", "Station"), "LOC")
+    | dict.fromkeys(("MusicalGRP", "PublicCorp", "PrivateCorp", "OtherCorp", "AerospaceManufacturer"), "ORG")
+    | dict.fromkeys(("SportsGRP", "CarManufacturer", "TechCorp", "ORG"), "ORG")
+)
 
 DEFAULT: TagMap = MappingProxyType({**_PLAIN, "PERSON": "PER", "LOCATION": "LOC", "ORGANIZATION": "ORG"})
 """For a dataset that is not listed."""
+
+COMMON: TagMap = MappingProxyType(
+    dict.fromkeys(("PER", "PERS", "PERSON", "PEOPLE", "PS", "NAME", "NR", "人名"), "PER")
+    | dict.fromkeys(("LOC", "LOCATION", "GPE", "PLACE", "LC", "NS", "CITY", "COUNTRY", "地名"), "LOC")
+    | dict.fromkeys(("ORG", "ORGANIZATION", "ORGANISATION", "COMPANY", "CORP", "CORPORATION", "OG", "NT"), "ORG")
+    | dict.fromkeys(("GRP", "GROUP", "INSTITUTION", "法人名", "政治的組織名", "その他の組織名"), "ORG")
+)
+"""What tags are called in data sets, in capitals; taken where no map knows the tag, and told."""
 
 KNOWN: Mapping[str, TagMap] = MappingProxyType(
     {
@@ -26,7 +44,11 @@ KNOWN: Mapping[str, TagMap] = MappingProxyType(
         "aqmar": {**_PLAIN, "MISC": None},
         "hiner": {"PERSON": "PER", "LOCATION": "LOC", "ORGANIZATION": "ORG"},
         "pioner": _PLAIN,
-        "multiconer1": {"PER": "PER", "LOC": "LOC", "CORP": "ORG", "GRP": "ORG", "PROD": None, "CW": None},
+        "conll2002": {**_PLAIN, "MISC": None},
+        "conll2003": {**_PLAIN, "MISC": None},
+        "multiconer1": _MULTICONER,
+        "multiconer": _MULTICONER,
+        "multiconer2": _MULTICONER2,
         "klue": {"PS": "PER", "LC": "LOC", "OG": "ORG", "DT": None, "TI": None, "QT": None},
         "stockmark": {**_PLAIN, "FAC": None, "PROD": None, "EVENT": None},
         # GPE: countries and towns. Its facilities, languages, events and so on have no counterpart.
@@ -46,6 +68,32 @@ _EFFECTIVE: Mapping[str, TagMap] = MappingProxyType({name: {**DEFAULT, **tags} f
 def tag_map(dataset: str | None) -> TagMap:
     """The map for a dataset's tags; the plain tags are always understood. A tag missing from it counts as None."""
     return _EFFECTIVE.get(dataset or "", DEFAULT)
+
+
+def tag_here(tags: TagMap, name: str) -> tuple[str | None, bool]:
+    """What the tag of a file is called here, None without counterpart; and whether that is a guess by its name.
+
+    A tag that the map does not have is looked up in any case and without the level of a name (PER.NAM); nominal
+    mentions (PER.NOM) are no names.
+    """
+    if name in tags:
+        return tags[name], False
+    plain, _, level = name.upper().partition(".")
+    if level not in ("", "NAM"):
+        return None, False
+    tag = _in_capitals(tags, plain)
+    if tag is None and plain not in map(str.upper, tags):
+        tag = COMMON.get(plain)
+    return tag, tag is not None
+
+
+def _in_capitals(tags: TagMap, name: str) -> str | None:
+    return next((tag for known, tag in tags.items() if known.upper() == name), None)
+
+
+def suggestion(dropped: Iterable[str]) -> str:
+    """The --tag-map that would keep these tags, to be filled in by the user."""
+    return json.dumps(dict.fromkeys(dropped, "PER, LOC, ORG or null"), ensure_ascii=False)
 
 
 def chosen_tag_map(word: str) -> TagMap:

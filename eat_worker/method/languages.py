@@ -147,6 +147,9 @@ _TABLE = (
 LANGUAGES: Mapping[str, Language] = MappingProxyType({entry.code: entry for entry in _TABLE})
 """Every known language by code."""
 
+UNSPACED = frozenset(code for code, entry in LANGUAGES.items() if not entry.spaced)
+"""Languages written without blanks between words: a token is one character. The one list of them."""
+
 # Country codes and three-letter codes that people type for a language.
 _MISTAKEN = {
     "jp": "ja", "jpn": "ja", "kr": "ko", "kor": "ko", "cn": "zh", "tw": "zh", "zho": "zh", "chi": "zh", "cmn": "zh",

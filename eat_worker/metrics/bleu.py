@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
-from eat_worker.metrics.f1 import CHARACTER_LANGUAGES
+from eat_worker.method.languages import UNSPACED
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU, BLEUScore
@@ -49,7 +49,7 @@ def tokenizer_for(lang: str) -> str:
 
     char for the others that are written without blanks: to 13a a sentence of theirs is one token, without any n-gram.
     """
-    name, modules = _TOKENIZERS.get(lang, ("char" if lang in CHARACTER_LANGUAGES else "13a", ()))
+    name, modules = _TOKENIZERS.get(lang, ("char" if lang in UNSPACED else "13a", ()))
     return name if all(find_spec(module) is not None for module in modules) else "char"
 
 

@@ -13,16 +13,13 @@ from itertools import pairwise
 from typing import Literal
 
 from eat_worker.method.document import TAGS
-from eat_worker.method.languages import LANGUAGES
+from eat_worker.method.languages import UNSPACED
 
 Counts = tuple[int, int, int]
 """True positives, false positives, false negatives."""
 
 Entity = tuple[int, int, str]
 """[start, end) and tag; the offsets count code points of a text, or tokens where the function says so."""
-
-CHARACTER_LANGUAGES = frozenset(code for code, one in LANGUAGES.items() if not one.spaced)
-"""Languages written without spaces between words: a token is one character."""
 
 _Label = tuple[str, bool]  # tag of a unit; whether the entity covers the unit from end to end
 
@@ -65,8 +62,8 @@ def weighted_f1(counts: Mapping[str, Counts]) -> float:
 
 
 def tokens_of(text: str, lang: str) -> list[tuple[int, int]]:
-    """Spans of the tokens: runs of non-space code points, or each one alone in a language of CHARACTER_LANGUAGES."""
-    pattern = r"\S" if lang in CHARACTER_LANGUAGES else r"\S+"
+    """Spans of the tokens: runs of non-space code points, or each one alone in a language of UNSPACED."""
+    pattern = r"\S" if lang in UNSPACED else r"\S+"
     return [match.span() for match in re.finditer(pattern, text)]
 
 
@@ -170,7 +167,7 @@ def counts_by_scorer(
         "lenient": lenient_counts(gold, found),
     }
     strings = [[(text[start:end], tag) for start, end, tag in side] for side in (gold, found)]
-    released = official(text, *strings, zh=lang in CHARACTER_LANGUAGES)
+    released = official(text, *strings, zh=lang in UNSPACED)
     return counts if released is None else {**counts, "official": released}
 
 

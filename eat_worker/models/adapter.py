@@ -7,6 +7,7 @@ training or of how an engine applies an adapter.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,19 +22,16 @@ CARD: Final = "eat_adapter.json"
 WEIGHTS: Final = "adapter_model.safetensors"
 _CONFIG: Final = "adapter_config.json"
 _PREFIX: Final = "base_model.model."  # peft's own around every name of the base
-# Kinds of LoRA that are computed differently, or change more than the matrices: neither merged nor exported here.
-_UNSUPPORTED: Final = (
-    "use_dora",
-    "use_rslora",
-    "lora_bias",
-    "fan_in_fan_out",
-    "rank_pattern",
-    "alpha_pattern",
-    "modules_to_save",
-    "layers_to_transform",
-    "target_parameters",
-    "trainable_token_indices",
+# What a plain LoRA of the matrices may say; a setting that is not listed must be unset. It lists what is understood and
+# not what is forbidden: peft gains kinds of LoRA that compute otherwise, or belong to changed base weights (PiSSA).
+_FREE: Final = frozenset(
+    {"base_model_name_or_path", "revision", "r", "lora_alpha", "lora_dropout", "target_modules", "task_type"}
+    | {"inference_mode", "auto_mapping", "peft_version", "megatron_core", "qalora_group_size"}
 )
+_ALLOWED: Final[Mapping[str, tuple[Any, ...]]] = {
+    "bias": ("none",),
+    "init_lora_weights": (True, False, "gaussian"),  # the others change the base, or start from its weights
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +138,19 @@ def read_adapter(folder: Path) -> Adapter:
 def _demand_plain_lora(folder: Path, config: Mapping[str, Any]) -> None:
     if config.get("peft_type") != "LORA":
         raise ConfigurationError(f"{folder}: peft_type = {config.get('peft_type')!r}; only LORA can be used")
-    used = [name for name in _UNSUPPORTED if config.get(name)]
-    if config.get("bias", "none") != "none":
-        used.append("bias")
+    used = [name for name, value in config.items() if not _is_plain(name, value)]
     if used:
         raise ConfigurationError(f"{folder}: the adapter uses {', '.join(used)}; only plain LoRA can be used")
     for name in ("r", "lora_alpha"):
-        if not isinstance(config.get(name), int | float) or config[name] <= 0:
+        value = config.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
             raise ConfigurationError(f"{folder}: {name} = {config.get(name)!r} is not a number above 0")
+
+
+def _is_plain(name: str, value: object) -> bool:
+    if name == "peft_type" or name in _FREE:
+        return True
+    return value in _ALLOWED[name] if name in _ALLOWED else not value
 
 
 def check_adapter(folder: Path, base: Path, cache_dir: Path, *, allow_mixed: bool = False) -> CheckedAdapter:

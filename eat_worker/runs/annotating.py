@@ -8,16 +8,15 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from eat_worker.corpora.reading import Format, read_documents
-from eat_worker.corpora.records import Rejected
-from eat_worker.corpora.tagmaps import chosen_tag_map
+from eat_worker.corpora.reading import read_documents
+from eat_worker.corpora.records import Rejected, Tally
 from eat_worker.errors import ConfigurationError, EatError
 from eat_worker.jobs.document.stages import Tools, open_tools
 from eat_worker.method.annotate import Annotation
@@ -25,6 +24,7 @@ from eat_worker.method.annotate import annotate as annotate_document
 from eat_worker.method.config import MethodConfig
 from eat_worker.method.document import Document
 from eat_worker.method.identity import content_hash
+from eat_worker.runs.corpus import Corpus, demand_clean, resolved
 from eat_worker.runs.records import Record, entities_and_ledger
 from eat_worker.settings import Settings, load_settings
 
@@ -55,29 +55,24 @@ def annotate_file(
     settings: Settings,
     path: Path,
     *,
-    lang: str | None = None,
-    dataset: str | None = None,
-    format: Format | None = None,  # noqa: A002  # the option's own name
-    limit: int | None = None,
-    tag_map: str | None = None,
-    strict_bio: bool = False,
     with_rounds: bool = False,
+    when_read: Callable[[Tally], None] = lambda _: None,
+    **corpus: Unpack[Corpus],
 ) -> Iterator[Record]:
     """The records of a file, in its order, with their entities. One that fails has `error` and stops nothing.
 
     `error` has code and message; `seconds` is time in the engine, `wall_seconds` from beginning to end. `with_rounds`
-    adds every round: prompt id, variables, answer and cost. `tag_map` and `strict_bio` as in `submit`.
+    adds every round: prompt id, variables, answer and cost. `when_read` hears at the end what the reader met.
 
-    Raises CorpusError when the file cannot be read at all, ModelMissing without weights, ConfigurationError when the
-    engine cannot do what is asked, and a retryable error when it is away: no record could succeed then.
+    Raises CorpusError when the file cannot be read at all, or a record is refused and `on_error` is "fail",
+    ModelMissing without weights, ConfigurationError when the engine cannot do what is asked, and a retryable error when
+    it is away: no record could succeed then.
     """
-    tags = chosen_tag_map(tag_map) if tag_map else None
+    on_error, how = resolved(corpus)
+    if on_error == "fail":
+        demand_clean(path, how)
     with ExitStack() as stack:
-        reading = stack.enter_context(
-            read_documents(
-                path, lang=lang, dataset=dataset, format=format, tag_map=tags, limit=limit, strict_bio=strict_bio
-            )
-        )
+        reading = stack.enter_context(read_documents(path, **how))
         tools = open_tools(settings)
         stack.callback(tools.close)
         config, at_once = settings.method_config, settings.documents_at_once
@@ -91,6 +86,7 @@ def annotate_file(
                 yield _kept(waiting.popleft().result(), with_rounds=with_rounds)
         while waiting:
             yield _kept(waiting.popleft().result(), with_rounds=with_rounds)
+        when_read(reading.tally)
 
 
 def _kept(record: Record, *, with_rounds: bool) -> Record:

@@ -11,16 +11,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from eat_worker.corpora.reading import Format, Reading, read_documents
+from eat_worker.corpora.reading import Reading, read_documents
 from eat_worker.corpora.records import Rejected
-from eat_worker.corpora.tagmaps import chosen_tag_map
 from eat_worker.errors import CorpusError
 from eat_worker.method.document import Document
 from eat_worker.metrics.f1 import counts_by_scorer
 from eat_worker.metrics.summary import Figures, figures
 from eat_worker.metrics.tally import Tally
+from eat_worker.runs.corpus import Corpus, demand_clean, resolved
 
 ALL = "all"
 _Waiting = defaultdict[str, deque[Document]]
@@ -64,33 +64,20 @@ class Evaluation:
         return {"rows": [row.to_json() for row in self.rows], **{name: getattr(self, name) for name in names}}
 
 
-def evaluate(
-    gold: Path,
-    predictions: Path,
-    *,
-    lang: str | None = None,
-    dataset: str | None = None,
-    format: Format | None = None,  # noqa: A002  # the option's own name
-    limit: int | None = None,
-    tag_map: str | None = None,
-    strict_bio: bool = False,
-) -> Evaluation:
+def evaluate(gold: Path, predictions: Path, **corpus: Unpack[Corpus]) -> Evaluation:
     """Score the entities of `predictions` against those of `gold`, whatever format each file has.
 
-    The options hold for both files, as in `submit`. Language and data set of a sentence are those of its gold record.
-    Raises CorpusError when a file cannot be read or no sentence of one is in the other.
+    The options hold for both files, as in `submit`; with `on_error` = "fail" a refused record of either ends it before
+    anything is scored. Language and data set of a sentence are those of its gold record. Raises CorpusError when a file
+    cannot be read or no sentence of one is in the other.
     """
-    tags = chosen_tag_map(tag_map) if tag_map else None
+    on_error, how = resolved(corpus)
     scored = _Scored()
     with ExitStack() as stack:
-        sides = [
-            stack.enter_context(
-                read_documents(
-                    path, lang=lang, dataset=dataset, format=format, tag_map=tags, limit=limit, strict_bio=strict_bio
-                )
-            )
-            for path in (gold, predictions)
-        ]
+        if on_error == "fail":
+            for path in (gold, predictions):
+                demand_clean(path, how)
+        sides = [stack.enter_context(read_documents(path, **how)) for path in (gold, predictions)]
         unmatched = _match(_documents(sides[0]), _documents(sides[1]), scored)
     if not scored.matched:
         raise CorpusError(

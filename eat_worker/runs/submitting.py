@@ -10,17 +10,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from eat_worker.corpora.quarantine import Quarantine
-from eat_worker.corpora.reading import Format, read_documents
+from eat_worker.corpora.reading import read_documents
 from eat_worker.corpora.records import Rejected
-from eat_worker.corpora.tagmaps import TagMap, chosen_tag_map
+from eat_worker.corpora.tagmaps import TagMap
 from eat_worker.engines.identity import engine_identity
 from eat_worker.errors import ConfigurationError, CorpusError
 from eat_worker.method.document import Document
 from eat_worker.method.prompts import prompt_set
 from eat_worker.models.fingerprint import fingerprint
+from eat_worker.runs.corpus import Corpus, demand_clean, resolved
 from eat_worker.settings import Settings
 from eat_worker.storage.store import Store, open_store
 from eat_worker.storage.values import Added, RunSpec
@@ -48,6 +49,8 @@ class Submitted:
     dropped: Mapping[str, int]
     #: I- tags of a BIO file that began an entity.
     repaired: int
+    #: What was guessed, changed or repaired: a sentence that begins with what it counts, and how often.
+    notes: Mapping[str, int]
 
     def to_json(self) -> dict[str, Any]:
         """As documented for `eat submit --json`."""
@@ -58,31 +61,27 @@ def submit(
     settings: Settings,
     path: Path,
     *,
-    lang: str | None = None,
-    dataset: str | None = None,
     name: str | None = None,
-    format: Format | None = None,  # noqa: A002  # the option's own name
-    limit: int | None = None,
-    tag_map: str | None = None,
-    strict_bio: bool = False,
     priority: int | None = None,
     on_progress: OnProgress | None = None,
+    **corpus: Unpack[Corpus],
 ) -> Submitted:
     """Store the documents of a corpus under a run with frozen settings; what is there already is not stored again.
 
     The run is called `name`, or after file, language and settings, so that the same command finds the same run.
-    `tag_map` names the map of gold tags, see `chosen_tag_map`; `strict_bio` refuses I- tags that begin an entity.
     Where every record is refused no run is made. `priority` changes that of the run; None leaves it, 0 in a new one.
-    Raises CorpusError when the file cannot be read at all, ConfigurationError on an unknown language or tag map or when
-    a run of that name has other settings, ModelMissing without weights. Nothing is stored then.
+    Raises CorpusError when the file cannot be read at all, or a record is refused that must not be; ConfigurationError
+    on an unknown language or tag map or when a run of that name has other settings, ModelMissing without weights.
+    Nothing is stored then.
     """
-    tags = chosen_tag_map(tag_map) if tag_map else None
-    with read_documents(
-        path, lang=lang, dataset=dataset, format=format, tag_map=tags, limit=limit, strict_bio=strict_bio
-    ) as reading:
+    on_error, how = resolved(corpus)
+    if on_error == "fail":
+        demand_clean(path, how)
+    with read_documents(path, **how) as reading:
         first = next(reading, None)  # a file without records makes no run
         if first is None:
             raise CorpusError(f"nothing to do: {path} has no records")
+        lang, dataset, tags = how.get("lang"), how.get("dataset"), how.get("tag_map")
         spec = run_spec(settings, path, lang=lang, dataset=dataset, name=name, tags=tags)
         kept = Quarantine(settings.state / "quarantine", spec.name)
         with open_store(settings.database, create=True) as store, kept as quarantine:
@@ -98,6 +97,7 @@ def submit(
         quarantine=str(quarantine.path) if quarantine.path else None,
         dropped=dict(tally.dropped),
         repaired=tally.repaired,
+        notes=dict(tally.notes),
     )
 
 

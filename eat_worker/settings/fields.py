@@ -16,6 +16,7 @@ from eat_worker.method.config import CHOICES as METHOD_CHOICES
 from eat_worker.method.config import TUNED_STAGES, MethodConfig
 from eat_worker.redaction import passwords_in, redact_url
 from eat_worker.settings.adapters import adapter_of
+from eat_worker.urls import sqlite_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,7 @@ class Settings:
     @property
     def database(self) -> str:
         """URL of the database; the embedded one is a file in the state folder."""
-        return self.database_url or f"sqlite:///{self.state / 'eat.db'}"
+        return self.database_url or sqlite_url(self.state / "eat.db")
 
     @property
     def thread_count(self) -> int:

@@ -16,7 +16,7 @@ from eat_worker.errors import ConfigurationError
 from eat_worker.redaction import HIDDEN
 from eat_worker.settings.fields import ABOUT, DEFAULTS, ENGINES, NAMES, Settings, read_secret
 from eat_worker.settings.types import KINDS, convert
-from eat_worker.urls import check_broker_url, check_database_url, check_endpoint_url, split_address
+from eat_worker.urls import check_broker_url, check_database_url, check_endpoint_url, split_address, sqlite_url
 
 # These options belong to single commands, not to the settings, and have variables all the same.
 COMMAND_VARIABLES = frozenset(
@@ -26,6 +26,10 @@ COMMAND_VARIABLES = frozenset(
         "DATASET",
         "RUN",
         "FORMAT",
+        "ENCODING",
+        "OFFSETS",
+        "SPLIT",
+        "ON_ERROR",
         "LIMIT",
         "TAG_MAP",
         "STRICT_BIO",
@@ -146,7 +150,9 @@ def _resolve_paths(values: dict[str, Any], directory: Path, environ: Mapping[str
 def _absolute_sqlite(url: str, directory: Path) -> str:
     """The URL with the file of an SQLite database named in full: workers of `eat run` have another current folder."""
     scheme, mark, file = url.partition(":///")
-    return f"sqlite:///{directory / file}" if scheme == "sqlite" and mark and file and file != ":memory:" else url
+    if scheme != "sqlite" or not (mark and file) or file == ":memory:" or file.startswith("/"):
+        return url
+    return f"{sqlite_url(directory)}/{file}"  # only the folder is a path; the rest is a URL already
 
 
 def _absolute(path: Path, directory: Path, home: Path) -> Path:

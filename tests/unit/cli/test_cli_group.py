@@ -123,7 +123,7 @@ def test_eat_toml_of_the_working_folder_is_read(eat: Eat, tmp_path: Path) -> Non
 def test_an_unknown_variable_is_named_with_the_close_ones(eat: Eat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EAT_SLOT", "7")
     done = eat("config")
-    assert (done.code, done.err) == (78, "eat: unknown variable EAT_SLOT; did you mean EAT_SLOTS?\n")
+    assert (done.code, done.err) == (78, "eat: unknown variable EAT_SLOT; did you mean EAT_SLOTS or EAT_SPLIT?\n")
     monkeypatch.delenv("EAT_SLOT")
     monkeypatch.setenv("EAT_XYZZY", "7")
     assert eat("config").err == "eat: unknown variable EAT_XYZZY; `eat config --help` lists the settings\n"

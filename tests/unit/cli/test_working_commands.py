@@ -77,9 +77,49 @@ def test_tags_of_a_file_may_be_mapped_by_a_file_or_a_known_dataset(eat: Eat, tag
         return done["run"], done["dropped"]
 
     runs, counts = zip(*(dropped(), dropped("--tag-map", "map.json"), dropped("--tag-map", "klue")), strict=True)
-    assert counts == ({"PS": 1, "LC": 1}, {"LC": 1}, {})
+    assert counts == ({}, {"LC": 1}, {})  # PS and LC are common names, which a map may take out
     assert len(set(runs)) == 3  # other gold is another run
     assert eat("submit", tagged, "--lang", "de", *ENGINE, "--tag-map", "absent").code == 78
+
+
+def test_gold_that_no_map_knows_is_told_loudly(eat: Eat) -> None:
+    Path("odd.conll").write_text("Anna\tB-HERO\nging\tO\n\nBonn\tB-town\n", encoding="utf-8")
+    done = eat("submit", "odd.conll", "--lang", "de", *ENGINE)
+    assert done.code == 0
+    assert "WARNING: 2 gold entities left out, because no map knows their tags: HERO 1, town 1" in done.err
+    assert '--tag-map FILE with {"HERO": "PER, LOC, ORG or null"' in done.err
+
+
+def test_validate_reads_a_file_and_queues_nothing(eat: Eat) -> None:
+    Path("mixed.txt").write_text('{"text": "gut", "lang": "de"}\n{"text": 5}\n\n', encoding="utf-8")
+    done = eat("validate", "mixed.txt", "--json")
+    found = json.loads(done.out)
+    assert done.code == 3
+    assert (found["documents"], found["rejected"]) == (1, {"E_TEXT_TYPE": 1})
+    assert found["first_rejected"][0]["where"] == "mixed.txt:2:30"
+    assert [found[name] for name in ("document_bytes", "rejected_bytes", "other_bytes")] == [30, 12, 1]
+    assert Path(found["quarantine"]).exists()
+    assert "no runs yet" in eat("status").err
+    told = eat("validate", "mixed.txt")
+    assert "mixed.txt: 1 documents, gold entities: none" in told.out
+    assert "mixed.txt:2:30: E_TEXT_TYPE: text must be a string" in told.out
+
+
+def test_on_error_fail_stores_nothing(eat: Eat) -> None:
+    Path("mixed.jsonl").write_text('{"text": "gut", "lang": "de"}\n{"text": 5}\n', encoding="utf-8")
+    done = eat("submit", "mixed.jsonl", *ENGINE, "--on-error", "fail")
+    assert done.code == 1
+    assert "mixed.jsonl:2:30: E_TEXT_TYPE: text must be a string" in done.err
+    assert "no runs yet" in eat("status").err
+    assert eat("submit", "-", *ENGINE, "--on-error", "fail").code == 78
+
+
+@pytest.mark.parametrize("state", ["corpus%20news", "wer?da", "100%eaten", "a#b"])
+def test_the_database_lies_in_its_folder_whatever_that_is_called(eat: Eat, state: str) -> None:
+    Path("one.jsonl").write_text('{"text": "gut", "lang": "de"}\n', encoding="utf-8")
+    assert eat("submit", "one.jsonl", *ENGINE, "--state", state).code == 0
+    assert (Path(state) / "eat.db").exists()
+    assert [path.parent.name for path in Path().rglob("eat.db")] == [state]
 
 
 def test_a_tag_map_may_be_a_variable(eat: Eat, tagged: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from eat_worker.method.document import Document
 def reading_of(folder: Path, body: str | bytes, lang: str | None = "de", **options: Any) -> Reading:
     path = folder / "corpus.bio"
     path.write_bytes(body if isinstance(body, bytes) else body.encode())
-    return read_documents(path, lang=lang, **options)
+    return read_documents(path, lang=lang, format="bio", **options)
 
 
 def read(folder: Path, body: str | bytes, lang: str | None = "de", **options: Any) -> list[Document | Rejected]:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import gzip
+import json
 from itertools import pairwise
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eat_worker.corpora.bio import read_bio
 from eat_worker.corpora.iob import TokenSpan, spans_of
-from eat_worker.corpora.jsonl import Defaults, read_jsonl
 from eat_worker.corpora.layouts import Row
-from eat_worker.corpora.opening import Lines
+from eat_worker.corpora.offsets import UNITS, Mention, converted
+from eat_worker.corpora.opening import VISIBLE, Lines
+from eat_worker.corpora.parsing import Defaults
+from eat_worker.corpora.readers import READERS, Format, reader, recognise
+from eat_worker.corpora.readers.jsonl import read_jsonl
 from eat_worker.corpora.records import CODES, Rejected, Tally
+from eat_worker.corpora.splitting import split_documents
 from eat_worker.corpora.surface import positions, put_together
-from eat_worker.errors import CorpusError
+from eat_worker.corpora.values import Values
+from eat_worker.errors import ConfigurationError, CorpusError
 from eat_worker.method.document import Document
 
 LINES = st.one_of(
@@ -29,6 +35,17 @@ LINES = st.one_of(
             b'{"text": "Bonn"}',
             b'{"text": "Bonn", "id": "x"}',
             b'{"text": 3}',
+            b'{"text": "a',
+            b"text,n",
+            b'"a,1',
+            b'a","1',
+            b"[",
+            b"}, {",
+            b'{"file":"x","line":1,"code":"E","raw_base64":"e30="}',
+            b'{"file":"x","line":1,"code":"E","raw_base64":"","raw":"{\\"text\\": \\"a\\"}"}',
+            b"-DOCSTART-",
+            b"ko:a\tB-PER",
+            "\u3000".encode(),
             b'{"text": "\\ud800"}',
             b"Anna\tB-PER",
             b"geht\tO",
@@ -49,20 +66,27 @@ BODIES = st.lists(LINES, max_size=30).flatmap(
 DEFAULTS = Defaults(lang="de")
 
 
-def every_byte_is_accounted_for(body: bytes, bio: bool) -> None:
+LINE_READERS: tuple[Format, ...] = ("quarantine", "jsonl", "bio", "json", "csv", "text")
+
+
+def every_byte_is_accounted_for(body: bytes, name: Format) -> None:
     tally = Tally()
     rejected = []
     documents = 0
+    read = reader(name).read
+    assert read is not None
     try:
-        lines = Lines("x", iter([body]), 200)
+        lines = Lines("x", iter([body]), 200, encoding="utf-8")
         tally.other_bytes += lines.bom
-        for record in read_bio(lines, DEFAULTS, tally) if bio else read_jsonl(lines, DEFAULTS, tally):
+        for record in read(lines, DEFAULTS, tally):
             if isinstance(record, Rejected):
                 rejected.append(record)
             else:
                 documents += 1
     except CorpusError:
         return  # refused as a whole, with nothing read
+    if lines.kinds:
+        return  # it looks compressed
     assert tally.bytes == len(body)
     assert tally.documents == documents
     assert sum(tally.rejected.values()) == len(rejected)
@@ -74,14 +98,77 @@ def every_byte_is_accounted_for(body: bytes, bio: bool) -> None:
         assert left.byte + left.size <= right.byte
 
 
-@given(BODIES)
-def test_no_byte_of_a_json_lines_file_is_lost(body: bytes) -> None:
-    every_byte_is_accounted_for(body, bio=False)
+@pytest.mark.parametrize("name", LINE_READERS)
+@given(body=BODIES)
+def test_no_byte_of_a_file_is_lost(body: bytes, name: Format) -> None:
+    every_byte_is_accounted_for(body, name)
 
 
-@given(BODIES)
-def test_no_byte_of_a_bio_file_is_lost(body: bytes) -> None:
-    every_byte_is_accounted_for(body, bio=True)
+MARKS = st.lists(
+    st.sampled_from(['{"text":"a"}', "{", "}", "[", "]", '"', "\\\\", "\n", ",", " ", "1", "가", "\n  {"]), max_size=60
+)
+
+
+@given(MARKS, st.integers(1, 50), st.integers(5, 100))
+def test_json_is_cut_without_a_byte_lost_whatever_the_chunks(marks: list[str], size: int, limit: int) -> None:
+    body = "".join(marks).encode()
+    chunks = iter([body[start : start + size] for start in range(0, len(body), size)])
+    place = 0
+    for piece in Values(chunks, limit):
+        assert piece.byte == place
+        assert piece.line == body[:place].count(b"\n") + 1
+        assert body[place:].startswith(piece.raw)
+        place += len(piece.raw) + piece.dropped
+    assert place == len(body)
+
+
+@given(
+    st.lists(st.dictionaries(st.text(max_size=5), st.text(max_size=9)), max_size=8),
+    st.sampled_from([None, 0, 2]),
+    st.integers(1, 40),
+)
+def test_all_objects_of_an_array_are_found(objects: list[dict[str, str]], indent: int | None, size: int) -> None:
+    body = json.dumps(objects, indent=indent).encode()
+    chunks = iter([body[start : start + size] for start in range(0, len(body), size)])
+    found = [json.loads(piece.raw) for piece in Values(chunks, 10_000) if not piece.between]
+    assert found == objects
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40), st.data())
+def test_offsets_of_every_unit_come_back_as_code_points(text: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(text) - 1))
+    end = data.draw(st.integers(start + 1, len(text)))
+    sizes = {
+        "code-points": len,
+        "utf16": lambda part: len(part.encode("utf-16-le")) // 2,
+        "bytes": lambda part: len(part.encode()),
+    }
+    for unit in UNITS:
+        mention = Mention(sizes[unit](text[:start]), sizes[unit](text[:end]), "PER", text[start:end])
+        assert converted([mention], text, unit) == [Mention(start, end, "PER", text[start:end])]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=200))
+def test_sentences_stand_where_they_say(text: str) -> None:
+    whole = "x" + text
+    parts = list(split_documents([Document(whole, "de", "id")], Tally()))
+    for part in parts:
+        assert isinstance(part, Document)
+        begin = part.meta["parent_start"]
+        assert whole[begin : begin + len(part.text)] == part.text
+    seen = "".join(part.text for part in parts if isinstance(part, Document))
+    assert set("".join(whole.split())) - set(seen) <= set(whole) - set(VISIBLE.findall(whole))
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=300)
+def test_no_bytes_crash_the_recognition(body: bytes) -> None:
+    try:
+        lines = Lines("x", iter([body]))
+        assert recognise(lines.sample)[0] in READERS
+        list(lines)
+    except (CorpusError, ConfigurationError):
+        pass
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=80))
@@ -99,7 +186,7 @@ def test_any_cut_of_a_gzip_gives_a_beginning_of_its_lines(parts: list[bytes], si
     packed = packed[: max(10, len(packed) - cut)]
     chunks = iter([packed[start : start + size] for start in range(0, len(packed), size)])
     try:
-        lines = list(Lines("x", chunks))
+        lines = list(Lines("x", chunks, encoding="utf-8"))
     except CorpusError:
         return  # the content looks like another format
     got = b"".join(line.raw for line in lines)

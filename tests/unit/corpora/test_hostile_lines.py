@@ -106,12 +106,15 @@ REFUSED = [
     # gold
     ("entities object", GOLD + b'{"start": 0}}', "E_ENTITY"),
     ("entity string", GOLD + b'["Bonn"]}', "E_ENTITY"),
-    ("entity triple", GOLD + b'[[0, 4, "LOC"]]}', "E_ENTITY"),
+    ("entity pair", GOLD + b"[[0, 4]]}", "E_ENTITY"),
+    ("words that stand elsewhere", GOLD + b'[{"start": 0, "end": 4, "tag": "LOC", "words": "Ulm"}]}', "E_ENTITY"),
+    ("number of a tag that nothing names", b'{"tokens": ["Bonn"], "ner_tags": [5]}', "E_TAG"),
+    ("tokens that are numbers", b'{"tokens": [1], "ner_tags": ["O"]}', "E_TEXT_TYPE"),
     ("start missing", GOLD + b'[{"end": 4, "tag": "LOC"}]}', "E_ENTITY"),
     ("start a string", GOLD + b'[{"start": "0", "end": 4, "tag": "LOC"}]}', "E_ENTITY"),
     ("start a fraction", GOLD + b'[{"start": 0.0, "end": 4, "tag": "LOC"}]}', "E_ENTITY"),
     ("start true", GOLD + b'[{"start": true, "end": 4, "tag": "LOC"}]}', "E_ENTITY"),
-    ("tag missing", GOLD + b'[{"start": 0, "end": 4, "label": "LOC"}]}', "E_ENTITY"),
+    ("tag missing", GOLD + b'[{"start": 0, "end": 4}]}', "E_ENTITY"),
     ("tag null", GOLD + b'[{"start": 0, "end": 4, "tag": null}]}', "E_ENTITY"),
     ("end beyond the text", GOLD + b'[{"start": 0, "end": 5, "tag": "LOC"}]}', "E_ENTITY"),
     ("negative start", GOLD + b'[{"start": -4, "end": 4, "tag": "LOC"}]}', "E_ENTITY"),
@@ -183,7 +186,7 @@ def test_keeps_the_text_exactly(tmp_path: Path, middle: bytes, text: str) -> Non
 
 def test_the_table_is_large_and_uses_most_codes() -> None:
     assert len(REFUSED) + len(TAKEN) >= 60
-    elsewhere = {"E_DUP_ID", "E_LINE_TOO_LONG", "E_TRUNCATED", "E_COLUMNS", "E_TAG"}
+    elsewhere = {"E_DUP_ID", "E_LINE_TOO_LONG", "E_TRUNCATED", "E_COLUMNS", "E_LAYOUT"}
     assert {code for _, _, code in REFUSED} == set(CODES) - elsewhere
 
 

@@ -4,11 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import pytest
 
 from eat_worker.corpora.reading import read_documents
 from eat_worker.corpora.records import Rejected
-from eat_worker.errors import CorpusError
 from eat_worker.method.document import Document, GoldEntity
 
 
@@ -131,14 +129,6 @@ def test_a_bad_byte_is_placed_within_the_record(tmp_path: Path) -> None:
     (rejected,) = refused(path, lang="de")
     assert rejected.where == f"{path}:2:14"
     assert rejected.message == "not UTF-8: byte 10 of the record is 0xfc"
-
-
-@pytest.mark.parametrize("body", [b'[{"text": "a"}]', b'[\n{"text": "a"},\n{"text": "b"}\n]\n', b' \n [ {"a":1},\n'])
-def test_a_json_array_is_refused_as_a_file(tmp_path: Path, body: bytes) -> None:
-    path = tmp_path / "array.json"
-    path.write_bytes(body)
-    with pytest.raises(CorpusError, match="looks like one JSON array; convert it: jq -c"):
-        list(read_documents(path, lang="de"))
 
 
 def test_blank_lines_are_counted_and_nothing_else(tmp_path: Path) -> None:

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import sys
+import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from eat_worker.corpora.opening import Line, Lines, open_lines
-from eat_worker.errors import CorpusError
+from eat_worker.errors import ConfigurationError, CorpusError
 
 
 def lines_of(path: Path, limit: int = 100) -> list[Line]:
@@ -114,24 +118,109 @@ def test_a_highly_compressed_line_does_not_fill_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    "body",
     [
-        ("a\n".encode("utf-16"), "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8"),
-        (b"\xfe\xff\x00a", "is UTF-16; convert it: iconv -f UTF-16 -t UTF-8"),
-        ("a\n".encode("utf-32"), "is UTF-32; convert it: iconv -f UTF-32 -t UTF-8"),
-        ("{}\n".encode("utf-16-le"), "looks like UTF-16 or UTF-32"),
-        (b"\x28\xb5\x2f\xfd....", "is zstd-compressed; convert it: zstd -dc"),
-        (b"BZh9....", "is bzip2-compressed; convert it: bzip2 -dc"),
-        (b"\xfd7zXZ\x00...", "is xz-compressed; convert it: xz -dc"),
-        (b"PK\x03\x04....", "is a zip archive; convert it: unzip -p"),
-        (gzip.compress("a\n".encode("utf-16")), "is UTF-16"),
-        (b"", "nothing to do: .* has no records"),
-        (b"\xef\xbb\xbf", "nothing to do: .* has no records"),
-        (gzip.compress(b""), "nothing to do: .* has no records"),
+        "a한\nb\n".encode("utf-16"),
+        "a한\nb\n".encode("utf-16-le"),
+        "a한\nb\n".encode("utf-16-be"),
+        "\ufeffa한\nb\n".encode("utf-16-be"),
+        "a한\nb\n".encode("utf-32"),
+        "a한\nb\n".encode("utf-32-be"),
+        bz2.compress("a한\nb\n".encode()),
+        lzma.compress("a한\nb\n".encode()),
+        zstandard.compress("a한\nb\n".encode()),
+        zstandard.compress(b"a") + zstandard.compress("한\nb\n".encode()),
+        gzip.compress("a한\nb\n".encode("utf-16")),
+        gzip.compress(gzip.compress("a한\nb\n".encode())),
+        gzip.compress(zstandard.compress("a한\nb\n".encode("utf-32"))),
     ],
 )
-def test_a_file_that_cannot_be_read_names_the_remedy(tmp_path: Path, body: bytes, told: str) -> None:
-    with pytest.raises(CorpusError, match=told):
+def test_wrappings_and_wide_encodings_are_taken_off(tmp_path: Path, body: bytes) -> None:
+    assert [line.raw.decode() for line in lines_of(write(tmp_path, body))] == ["a한\n", "b\n"]
+
+
+def test_what_was_decided_is_known(tmp_path: Path) -> None:
+    with open_lines(write(tmp_path, gzip.compress("a\n".encode("utf-16")))) as lines:
+        assert (lines.kinds, lines.encoding, lines.known_by) == (["gzip"], "utf-16", "by its byte order mark")
+
+
+def test_a_legacy_encoding_is_guessed_from_its_lines(tmp_path: Path) -> None:
+    text = "Анна Иванова живёт и работает в Москве уже много лет.\n" * 20
+    with open_lines(write(tmp_path, text.encode("cp1251"))) as lines:
+        assert lines.known_by == "a guess; give --encoding NAME if that is wrong"
+        assert b"".join(line.raw for line in lines).decode() == text
+
+
+def test_one_damaged_line_makes_no_other_encoding(tmp_path: Path) -> None:
+    body = "Анна\n".encode() * 9 + "Москва и Петербург".encode("cp1251") + b"\n"
+    with open_lines(write(tmp_path, body)) as lines:
+        assert (lines.encoding, b"".join(line.raw for line in lines)) == ("utf-8", body)
+
+
+def test_bytes_that_an_encoding_lacks_stay_no_text(tmp_path: Path) -> None:
+    with open_lines(write(tmp_path, b"ok\nb\x81d\n"), encoding="cp1252") as lines:
+        good, bad = lines
+    assert good.raw == b"ok\n"
+    with pytest.raises(UnicodeDecodeError):
+        bad.raw.decode()
+
+
+@pytest.mark.parametrize("name", ["klingon", "base64", "rot13", ""])
+def test_an_unknown_encoding_is_a_usage_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="--encoding"):
+        lines_of_encoding(write(tmp_path, b"a\n"), name or "no such")
+
+
+def lines_of_encoding(path: Path, encoding: str) -> list[Line]:
+    with open_lines(path, encoding=encoding) as lines:
+        return list(lines)
+
+
+def test_a_zip_archive_gives_its_only_member_or_the_one_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "one.zip", "w") as packed:
+        packed.writestr("a.txt", "a\nb\n")
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as packed:
+        packed.writestr("a.txt", "a\n")
+        packed.writestr("in/b.txt", "b\n")
+    assert [line.raw for line in lines_of(tmp_path / "one.zip")] == [b"a\n", b"b\n"]
+    assert [line.raw for line in lines_of(tmp_path / "two.zip/in/b.txt")] == [b"b\n"]
+    with pytest.raises(CorpusError, match=r"holds 2 files; name one: .*two.zip/a.txt"):
+        lines_of(tmp_path / "two.zip")
+    with pytest.raises(CorpusError, match=r"has no 'c.txt'; it has a.txt, in/b.txt"):
+        lines_of(tmp_path / "two.zip/c.txt")
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress, zstandard.compress])
+def test_other_wrappings_that_end_early_tell(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    whole = b"".join(b"%d %s\n" % (number, os.urandom(30).hex().encode()) for number in range(30_000))
+    with open_lines(write(tmp_path, pack(whole)[:-60_000])) as lines:
+        got = list(lines)
+        assert "data ends early" in lines.damage
+    assert got[-1].cut
+    assert whole.startswith(b"".join(line.raw for line in got))
+
+
+def test_a_wrong_checksum_loses_no_line(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(b"".join(b"row %d\n" % number for number in range(20))))
+    packed[-6] ^= 0xFF
+    *rows, told = lines_of(write(tmp_path, bytes(packed)))
+    assert [line.raw for line in rows] == [b"row %d\n" % number for number in range(20)]
+    assert told == Line(21, 130, b"", cut=True)
+
+
+@pytest.mark.parametrize("raw", ["\n", " \t\r\n", "\u00a0\n", "\u3000\u200b\n", "\x0c\n", "\ufeff\n", "\u2028"])
+def test_lines_that_show_nothing_are_blank(raw: str) -> None:
+    assert Line(1, 0, raw.encode()).blank
+
+
+@pytest.mark.parametrize("raw", [b"a", b" O", b"\tO", b"\xff\n", "가".encode()])
+def test_other_lines_are_not_blank(raw: bytes) -> None:
+    assert not Line(1, 0, raw).blank
+
+
+@pytest.mark.parametrize("body", [b"", b"\xef\xbb\xbf", gzip.compress(b""), "\ufeff".encode("utf-16")])
+def test_a_file_without_anything_is_told(tmp_path: Path, body: bytes) -> None:
+    with pytest.raises(CorpusError, match=r"nothing to do: .* has no records"):
         lines_of(write(tmp_path, body))
 
 

@@ -41,6 +41,7 @@ def test_a_row_holds_the_record_and_its_raw_bytes(tmp_path: Path) -> None:
         "code": "E_UTF8",
         "message": "not UTF-8",
         "dropped": 5,
+        "raw": None,
     }
 
 

@@ -47,7 +47,7 @@ def test_a_map_of_ones_own_stands_over_the_plain_tags(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (None, "neither a file nor one of aqmar, eacl_silver, hiner, klue"),
+        (None, "neither a file nor one of aqmar, conll2002, conll2003, eacl_silver, hiner, klue"),
         ("", "is not JSON"),
         ("\xff", "is not JSON"),
         ("[]", "is not an object of tags"),

@@ -7,6 +7,7 @@ from unicodedata import normalize
 import pytest
 from sacrebleu.metrics.bleu import BLEU
 
+from eat_worker.method.languages import UNSPACED
 from eat_worker.metrics.bleu import Bleu, corpus_bleu, sentence_bleu, tokenizer_for
 
 # Candidate and reference: near, far, equal, too short for 4-grams, empty.
@@ -123,3 +124,9 @@ def test_a_sentence_without_blanks_is_compared_by_characters(lang, text):
     assert tokenizer_for(lang) == "char"
     assert sentence_bleu(text, text, lang).score == pytest.approx(100.0)
     assert 50 < sentence_bleu(text[:-2], text, lang).score < 100
+
+
+@pytest.mark.parametrize("lang", sorted(UNSPACED - {"zh", "ja"}))
+def test_languages_without_blanks_are_compared_by_characters(lang):
+    assert tokenizer_for(lang) == "char"
+    assert sentence_bleu("กรุงเทพมหานคร", "กรุงเทพมหานคร", lang).score == pytest.approx(100)

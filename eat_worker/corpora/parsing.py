@@ -1,12 +1,11 @@
-"""JSON Lines: one record per line, `text` required, `id`, `lang`, `dataset`, `entities` and `meta` optional.
+"""From a record of named fields to a document: `text` required, `id`, `lang`, `dataset`, `entities`, `meta` optional.
 
-Every line ends as a document, as a refused record with its reason, or as a blank. Text is kept exactly as received.
+Text is kept exactly as received. Knows JSON values and their bytes; knows no file.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,22 +13,20 @@ import orjson
 
 from eat_worker.corpora.gold import parse_entities
 from eat_worker.corpora.identifiers import SeenIds
-from eat_worker.corpora.opening import Line, Lines
-from eat_worker.corpora.records import RecordError, Rejected, Tally
+from eat_worker.corpora.layouts import Row
+from eat_worker.corpora.offsets import Unit
+from eat_worker.corpora.opening import VISIBLE, Line, Lines
+from eat_worker.corpora.records import RecordError, Tally
+from eat_worker.corpora.shapes import reshaped, tagged_tokens
 from eat_worker.corpora.strict import MAX_DEPTH, check_depth, check_nul, explain
+from eat_worker.corpora.tagged import gold_of, text_of
 from eat_worker.corpora.tagmaps import TagMap, tag_map
-from eat_worker.errors import CorpusError
 from eat_worker.method.document import Document, GoldEntity
 from eat_worker.method.languages import LANGUAGES, advice
 
 MAX_TEXT = 200_000  # code points
 
-# What a reader can see. Blanks, controls, zero-width and bidi marks, fillers and soft hyphens alone make no text.
-_VISIBLE = re.compile(
-    r"[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
-    r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
-)
-_ARRAY_FILE = re.compile(rb"\s*\[\s*(?:\{|\Z)")
+MAX_PARTS = 500_000  # commas and brackets of a record; each may become an object of a hundred bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,43 +36,11 @@ class Defaults:
     lang: str | None = None
     dataset: str | None = None
     tags: TagMap | None = None
-
-
-def read_jsonl(lines: Lines, defaults: Defaults, tally: Tally) -> Iterator[Document | Rejected]:
-    """The documents and refused records of a file, in order.
-
-    Raises CorpusError when the file is one JSON array.
-    """
-    seen = SeenIds()
-    first = True
-    for line in lines:
-        raw = line.raw
-        if not line.cut and not line.dropped and raw.isspace():
-            tally.other_bytes += len(raw)
-            continue
-        if first and _ARRAY_FILE.match(raw):
-            raise CorpusError(
-                f"{lines.name} looks like one JSON array; convert it: jq -c '.[]' {lines.name} > new file"
-            )
-        first = False
-        try:
-            document = _document(line, lines, defaults, tally, seen)
-        except RecordError as error:
-            tally.rejected[error.code] += 1
-            tally.rejected_bytes += len(raw) + line.dropped
-            yield Rejected(lines.name, line.number, line.byte, error.code, str(error), raw, line.dropped)
-        else:
-            tally.documents += 1
-            tally.document_bytes += len(raw)
-            yield document
-
-
-def _document(line: Line, lines: Lines, defaults: Defaults, tally: Tally, seen: SeenIds) -> Document:
-    check_line(line, lines)
-    document = parse_record(line.raw, defaults, tally)
-    if document.ext_id is not None:
-        check_id(seen, document, line.number)
-    return document
+    #: What gold offsets count; None: code points, unless the words of the entities show otherwise.
+    offsets: Unit | None = None
+    #: Refuse an I- tag that begins an entity.
+    strict_bio: bool = False
+    max_text: int = MAX_TEXT
 
 
 def check_line(line: Line, lines: Lines) -> None:
@@ -97,9 +62,17 @@ def check_id(seen: SeenIds, document: Document, line: int) -> None:
 
 
 def parse_record(raw: bytes, defaults: Defaults, tally: Tally) -> Document:
-    """One line as a document. Raises RecordError with the reason why it is none. Unknown keys go into `meta`."""
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+    """One JSON object as a document. Raises RecordError with the reason why it is none."""
+    return document_of(parse_object(raw), defaults, tally)
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """One JSON object. Raises RecordError with the reason why it is none."""
+    openings = raw.count(b"{") + raw.count(b"[")
+    if openings > MAX_DEPTH:
         check_depth(raw)
+    if len(raw) > MAX_PARTS and openings + raw.count(b",") > MAX_PARTS:
+        raise RecordError("E_LINE_TOO_LONG", f"the record has more than {MAX_PARTS:,} parts")
     try:
         record = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -108,24 +81,42 @@ def parse_record(raw: bytes, defaults: Defaults, tally: Tally) -> Document:
         raise RecordError("E_NOT_OBJECT", f"the line is a JSON {_kind(record)}; it must be an object with a text")
     if b"\\u0000" in raw:
         check_nul(record)
-    text = check_text(record.pop("text", None))
-    ext_id = _ext_id(record.pop("id", None))
-    lang = check_lang(record.pop("lang", None), defaults.lang)
+    return record
+
+
+def document_of(record: dict[str, Any], defaults: Defaults, tally: Tally) -> Document:
+    """A record as a document; unknown keys go into `meta`. Raises RecordError with the reason why it is none."""
+    record = reshaped(record, tally)
     dataset = _dataset(record.pop("dataset", None), defaults.dataset)
-    gold = _gold(record.pop("entities", None), text, defaults.tags or tag_map(dataset), tally)
-    return Document(text, lang, ext_id, dataset, gold, _meta(record))
+    tags = defaults.tags or tag_map(dataset)
+    pairs = tagged_tokens(record, dataset)
+    given = record.pop("text", None)
+    if pairs is None:
+        check_text(given, defaults.max_text)
+    lang = check_lang(record.pop("lang", None), defaults.lang)
+    gold: tuple[GoldEntity, ...] | None
+    if pairs is not None:
+        rows = [Row(*pair) for pair in pairs]
+        text, spans = text_of(rows, given, tally, joined=not LANGUAGES[lang].spaced)
+        check_text(text, defaults.max_text)
+        gold = gold_of(text, rows, spans, tags, tally, strict=defaults.strict_bio)
+    else:
+        text = given
+        value = record.pop("entities", None)
+        gold = None if value is None else parse_entities(value, text, tags, tally, defaults.offsets)
+    return Document(text, lang, _ext_id(record.pop("id", None)), dataset, gold, _meta(record))
 
 
-def check_text(text: object) -> str:
+def check_text(text: object, longest: int = MAX_TEXT) -> str:
     """A text that can be annotated. Raises RecordError: E_TEXT_MISSING, _TYPE, _TOO_LONG or _BLANK."""
     if text is None:
         raise RecordError("E_TEXT_MISSING", "the record has no text")
     if not isinstance(text, str):
         raise RecordError("E_TEXT_TYPE", f"text must be a string, not a JSON {_kind(text)}")
-    if len(text) > MAX_TEXT:
-        size = f"{len(text):,} code points; a document has at most {MAX_TEXT:,}"
-        raise RecordError("E_TEXT_TOO_LONG", f"the text has {size}: split it into sentences")
-    if _VISIBLE.search(text) is None:
+    if len(text) > longest:
+        size = f"{len(text):,} code points; a document has at most {longest:,}"
+        raise RecordError("E_TEXT_TOO_LONG", f"the text has {size}: split it into sentences, or give --split")
+    if VISIBLE.search(text) is None:
         raise RecordError("E_TEXT_BLANK", "the text is blank")
     return text
 
@@ -159,10 +150,6 @@ def _dataset(value: object, default: str | None) -> str | None:
     if isinstance(value, str):
         return value
     raise RecordError("E_FIELD", f"dataset must be a string, not a JSON {_kind(value)}")
-
-
-def _gold(value: object, text: str, tags: TagMap, tally: Tally) -> tuple[GoldEntity, ...] | None:
-    return None if value is None else parse_entities(value, text, tags, tally.dropped)
 
 
 def _meta(rest: dict[str, Any]) -> Mapping[str, Any]:

@@ -11,24 +11,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from eat_worker.corpora.gold import in_order
 from eat_worker.corpora.identifiers import SeenIds
-from eat_worker.corpora.iob import spans_of
-from eat_worker.corpora.jsonl import Defaults, check_line, check_text
-from eat_worker.corpora.layouts import Layout, Row, detect
+from eat_worker.corpora.layouts import Layout, Row, detect, is_spelt
 from eat_worker.corpora.opening import Line, Lines
+from eat_worker.corpora.parsing import Defaults, check_line, check_text
+from eat_worker.corpora.readers import Reader, sample_lines
 from eat_worker.corpora.records import RecordError, Rejected, Tally
-from eat_worker.corpora.surface import positions, put_together, surface, trimmed
+from eat_worker.corpora.surface import surface
+from eat_worker.corpora.tagged import gold_of, text_of
 from eat_worker.corpora.tagmaps import tag_map
 from eat_worker.errors import CorpusError
-from eat_worker.method.document import Document, GoldEntity
+from eat_worker.method.document import Document
 from eat_worker.method.languages import LANGUAGES
 
-_SAMPLE_LINES, _SAMPLE_BYTES = 500, 2**20
+MAX_LINES = 50_000  # of a sentence; a line of two bytes costs a hundred while it waits
+_MAX_BYTES = 2**22
+_SAMPLE_SENTENCES, _SAMPLE_LINES = 200, 20_000
 _DOCUMENT_START = b"-DOCSTART-"
 # `# sent_id = 7`, `# id 7<TAB>domain=dev`, `## 7<TAB>marked-up text`
 _ID = re.compile(r"#\s*sent_id\s*=\s*(\S+)|#\s*id\s+(\S+)|##\s*(\S+)\t")
 _TEXT = re.compile(r"#\s*text\s*=\s?(.*)")
+_TAGGED = re.compile(rb"(?:[^{\[<\"].*)?[ \t](?:O|[BIESLUM]-\S+)[ \t]*", re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -40,7 +43,8 @@ class _Sentence:
     dropped: int = 0
 
     def add(self, line: Line, limit: int) -> None:
-        if self.dropped or (self.lines and self.size + len(line.raw) > limit):
+        full = len(self.lines) >= MAX_LINES or self.size + len(line.raw) > min(limit, _MAX_BYTES)
+        if self.dropped or (self.lines and full):
             self.dropped += len(line.raw) + line.dropped
             return
         self.lines.append(line)
@@ -54,23 +58,23 @@ class _Reading:
 
     layout: Layout
     defaults: Defaults
-    lang: str
-    strict: bool
     tally: Tally
 
 
-def read_bio(lines: Lines, defaults: Defaults, tally: Tally, *, strict: bool = False) -> Iterator[Document | Rejected]:
+def read_bio(lines: Lines, defaults: Defaults, tally: Tally) -> Iterator[Document | Rejected]:
     """The documents and refused sentences of a file, in order.
 
-    An I- tag that begins an entity is repaired and counted, or with `strict` refused. Raises CorpusError when the file
-    has no column of tags, or neither it nor `defaults` names the language.
+    An I- tag that begins an entity is repaired and counted, or refused. Raises CorpusError when the file has no column
+    of tags, or neither it nor `defaults` names the language.
     """
-    source = iter(lines)
-    sample = _sample(source)
+    sentences = _sentences(iter(lines), lines.limit, tally)
+    sample = _sample(sentences)
     layout = _layout(lines.name, sample)
-    reading = _Reading(layout, defaults, _lang(lines.name, layout, defaults), strict, tally)
+    if not layout.prefixed and defaults.lang is None:
+        raise CorpusError(f"{lines.name} does not say its language; give --lang CODE")
+    reading = _Reading(layout, defaults, tally)
     seen = SeenIds()
-    for sentence in _sentences(chain(sample, source), lines.limit, tally):
+    for sentence in chain(sample, sentences):
         first = sentence.lines[0]
         try:
             document = _document(sentence, lines, reading)
@@ -95,18 +99,18 @@ def _with_own_id(document: Document, seen: SeenIds, line: int) -> Document:
     return replace(document, ext_id=f"{document.ext_id}@{line}")
 
 
-def _sample(source: Iterator[Line]) -> list[Line]:
+def _sample(sentences: Iterator[_Sentence]) -> list[_Sentence]:
     sample, size = [], 0
-    for line in source:
-        sample.append(line)
-        size += len(line.raw)
-        if len(sample) >= _SAMPLE_LINES or size >= _SAMPLE_BYTES:
+    for sentence in sentences:
+        sample.append(sentence)
+        size += len(sentence.lines)
+        if len(sample) >= _SAMPLE_SENTENCES or size >= _SAMPLE_LINES:
             break
     return sample
 
 
-def _layout(name: str, sample: Sequence[Line]) -> Layout:
-    layout = detect([line.raw.decode(errors="replace").rstrip("\r\n") for line in sample])
+def _layout(name: str, sample: Sequence[_Sentence]) -> Layout:
+    layout = detect([_shown(line) for line in sentence.lines] for sentence in sample)
     if layout is None:
         raise CorpusError(
             f"{name} has no column of BIO tags (O, B-PER, I-PER ...); if it is JSON Lines: --format jsonl"
@@ -114,23 +118,18 @@ def _layout(name: str, sample: Sequence[Line]) -> Layout:
     return layout
 
 
-def _lang(name: str, layout: Layout, defaults: Defaults) -> str:
-    """The language that the tokens carry, else the default."""
-    carried = layout.prefix.removesuffix(":")
-    lang = carried if carried in LANGUAGES else defaults.lang
-    if lang is None:
-        raise CorpusError(f"{name} does not say its language; give --lang CODE")
-    return lang
+def _shown(line: Line) -> str:
+    return line.raw[:1000].decode(errors="replace").rstrip("\r\n") if len(line.raw) <= 1000 else ""
 
 
 def _sentences(source: Iterator[Line], limit: int, tally: Tally) -> Iterator[_Sentence]:
-    """Runs of lines between blank lines; a line of a tab or a visible character is not blank."""
+    """Runs of lines between blank lines and marks of a document's start."""
     sentence = _Sentence()
     for line in source:
-        if line.dropped or line.cut or line.raw.strip(b" \r\n"):
+        if not line.blank and not line.raw.startswith(_DOCUMENT_START):
             sentence.add(line, limit)
             continue
-        tally.other_bytes += len(line.raw)
+        tally.other_bytes += len(line.raw) + line.dropped
         if sentence.lines:
             yield sentence
             sentence = _Sentence()
@@ -151,8 +150,11 @@ def _document(sentence: _Sentence, lines: Lines, reading: _Reading) -> Document 
         text = _decoded(line)
         if reading.layout.is_comment(text):
             comments.append(text)
-        elif text.strip() and not line.raw.startswith(_DOCUMENT_START):
+        else:
             rows.append(_row(reading.layout, text, line.number))
+    if rows and rows[0].is_header:
+        reading.tally.note("header rows left out")
+        del rows[0]
     return _built(rows, comments, reading) if rows else None
 
 
@@ -175,32 +177,31 @@ def _row(layout: Layout, text: str, number: int) -> Row:
 
 
 def _built(rows: list[Row], comments: list[str], reading: _Reading) -> Document:
+    defaults, tally = reading.defaults, reading.tally
+    carried, rows = reading.layout.tokens(rows)
+    lang = _lang(carried, defaults, tally)
+    if not reading.layout.characters and LANGUAGES[lang].spaced and is_spelt(rows):
+        raise RecordError("E_LAYOUT", "the tokens are single letters, and those of the file are words")
     if reading.layout.numbered:
         rows = surface(rows)
     given = next((found[1] for comment in comments if (found := _TEXT.match(comment))), None)
-    spans = None if given is None else positions(given, rows)
-    if given is None or spans is None:
-        given, spans = put_together(rows, joined=reading.layout.characters or not LANGUAGES[reading.lang].spaced)
-    text = check_text(given)
-    gold = _gold(text, rows, spans, reading)
-    return Document(text, reading.lang, _ext_id(comments), reading.defaults.dataset, gold)
+    joined = reading.layout.characters or not LANGUAGES[lang].spaced
+    text, spans = text_of(rows, given, tally, joined=joined)
+    check_text(text, defaults.max_text)
+    tags = defaults.tags or tag_map(defaults.dataset)
+    gold = gold_of(text, rows, spans, tags, tally, strict=defaults.strict_bio)
+    return Document(text, lang, _ext_id(comments), defaults.dataset, gold)
 
 
-def _gold(
-    text: str, rows: Sequence[Row], spans: Sequence[tuple[int, int]], reading: _Reading
-) -> tuple[GoldEntity, ...]:
-    entities, repaired = spans_of([row.tag for row in rows])
-    if repaired and reading.strict:
-        raise RecordError("E_TAG", "an I- tag begins an entity; B- must (strict)")
-    reading.tally.repaired += repaired
-    found = []
-    for first, last, tag in entities:
-        start, end = trimmed(text, spans[first][0], spans[last - 1][1])
-        if start < end:
-            found.append((start, end, tag))
-        else:
-            reading.tally.dropped[tag] += 1
-    return in_order(found, reading.defaults.tags or tag_map(reading.defaults.dataset), reading.tally.dropped)
+def _lang(carried: str, defaults: Defaults, tally: Tally) -> str:
+    """The language that the tokens carry, else the default. Raises RecordError (E_LANG) without either."""
+    if carried in LANGUAGES:
+        if defaults.lang and carried != defaults.lang:
+            tally.note(f"sentences in {carried}, as their tokens say, and not in {defaults.lang}")
+        return carried
+    if defaults.lang is None:
+        raise RecordError("E_LANG", f"the tokens carry {carried[:40]!r}, which is no known language; give --lang CODE")
+    return defaults.lang
 
 
 def _ext_id(comments: Sequence[str]) -> str | None:
@@ -208,3 +209,21 @@ def _ext_id(comments: Sequence[str]) -> str | None:
         if found := _ID.match(comment):
             return found[found.lastindex or 1]
     return None
+
+
+def _recognised(sample: bytes) -> str:
+    """Most lines end in a tag."""
+    lines = [line for line in sample_lines(sample) if not line.startswith(b"#")]
+    tagged = sum(_TAGGED.fullmatch(line) is not None for line in lines)
+    numbered = sum(_is_numbered(line) for line in lines)
+    if lines and max(tagged, numbered) * 2 > len(lines):
+        return f"{max(tagged, numbered)} of the first {len(lines)} lines end in a tag"
+    return ""
+
+
+def _is_numbered(line: bytes) -> bool:
+    fields = line.split(b"\t")
+    return len(fields) > 2 and fields[0].isdigit() and _TAGGED.fullmatch(b"x " + fields[2]) is not None
+
+
+READER = Reader(read_bio, _recognised)
