@@ -29,7 +29,8 @@ from eat_worker.storage.engine import Database
 
 DOCUMENTS = 80
 ROUNDS_PER_DOCUMENT = 7  # 3 forward, 1 extract, 3 back-translation; the entity is found without a round
-TABLES = ("models", "runs", "prompts", "documents", "rounds", "entities", "scores", "attempts", "events", "workers")
+WORKED_ON = ("models", "runs", "prompts", "documents", "rounds", "entities", "scores", "attempts", "events", "workers")
+TABLES = (*WORKED_ON, "reviews")
 EXPANDED, CONTRACTED = "0777", "0778"  # later than any revision of this release
 
 EXPAND = f"""
@@ -43,7 +44,7 @@ down_revision = "{schema.HEAD}"
 def upgrade():
     op.add_column("documents", sa.Column("reviewed", sa.Integer(), server_default="0", nullable=False))
     op.add_column("rounds", sa.Column("note", sa.Text()))
-    op.create_table("reviews", sa.Column("document_id", sa.Integer(), primary_key=True), sa.Column("by", sa.Text()))
+    op.create_table("opinions", sa.Column("document_id", sa.Integer(), primary_key=True), sa.Column("by", sa.Text()))
     op.create_index("ix_rounds_note", "rounds", ["note"])
     op.execute("UPDATE rounds SET note = 'seen'")
 """
@@ -61,7 +62,7 @@ def upgrade():
     op.drop_index("ix_rounds_note", "rounds")
     with op.batch_alter_table("rounds") as batch:
         batch.drop_column("note")
-    op.drop_table("reviews")
+    op.drop_table("opinions")
 """
 # What `eat db upgrade` of a later release does, when it is told to, with all rows counted before and after.
 UPGRADE = """
