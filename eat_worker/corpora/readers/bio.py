@@ -17,7 +17,7 @@ from eat_worker.corpora.opening import Line, Lines
 from eat_worker.corpora.parsing import Defaults, check_line, check_text
 from eat_worker.corpora.readers import Reader, sample_lines
 from eat_worker.corpora.records import RecordError, Rejected, Tally
-from eat_worker.corpora.surface import surface
+from eat_worker.corpora.surface import positions, surface
 from eat_worker.corpora.tagged import gold_of, text_of
 from eat_worker.corpora.tagmaps import tag_map
 from eat_worker.errors import CorpusError
@@ -177,15 +177,17 @@ def _row(layout: Layout, text: str, number: int) -> Row:
 
 
 def _built(rows: list[Row], comments: list[str], reading: _Reading) -> Document:
-    defaults, tally = reading.defaults, reading.tally
-    carried, rows = reading.layout.tokens(rows)
-    lang = _lang(carried, defaults, tally)
-    if not reading.layout.characters and LANGUAGES[lang].spaced and is_spelt(rows):
-        raise RecordError("E_LAYOUT", "the tokens are single letters, and those of the file are words")
-    if reading.layout.numbered:
+    defaults, tally, layout = reading.defaults, reading.tally, reading.layout
+    if layout.numbered:
         rows = surface(rows)
     given = next((found[1] for comment in comments if (found := _TEXT.match(comment))), None)
-    joined = reading.layout.characters or not LANGUAGES[lang].spaced
+    # Tokens that stand in the given text are what they are, in whatever way the sentences around are cut.
+    placed = given is not None and positions(given, rows) is not None
+    carried, rows = ("", rows) if placed else layout.tokens(rows)
+    lang = _lang(carried, defaults, tally)
+    if not placed and not layout.characters and LANGUAGES[lang].spaced and is_spelt(rows):
+        raise RecordError("E_LAYOUT", "the tokens are single letters, and those of the file are words")
+    joined = layout.characters or not LANGUAGES[lang].spaced
     text, spans = text_of(rows, given, tally, joined=joined)
     check_text(text, defaults.max_text)
     tags = defaults.tags or tag_map(defaults.dataset)

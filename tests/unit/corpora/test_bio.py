@@ -121,6 +121,17 @@ def test_a_text_that_the_tokens_do_not_make_gives_way_to_the_tokens(tmp_path: Pa
     assert shown(record) == ("Anna geht", [("Anna", "PER")])
 
 
+@pytest.mark.parametrize(("words", "characters"), [(19, 1), (1, 19)])
+def test_words_and_characters_in_one_file_are_read_where_the_text_is_given(
+    tmp_path: Path, words: int, characters: int
+) -> None:
+    spelt, spoken = "東京の空はとても青くて高い", "Anna geht heim"
+    cut = "".join(f"{one}\tO\n" for one in spelt)
+    word = f"# text = {spoken}\nAnna\tB-PER\ngeht\tO\nheim\tO\n\n"
+    found = read(tmp_path, word * words + f"# text = {spelt}\n{cut}\n" * characters, "de")
+    assert [shown(one)[0] for one in found] == [spoken] * words + [spelt] * characters
+
+
 def test_a_contraction_stands_where_the_text_has_it(tmp_path: Path) -> None:
     body = "# text = Anna im Harz\n1\tAnna\tB-PER\n2-3\tim\t_\n2\tin\tO\n3\tdem\tO\n4\tHarz\tB-LOC\n"
     (record,) = read(tmp_path, body)
