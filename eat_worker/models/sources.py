@@ -194,11 +194,13 @@ def _still_runs(process: subprocess.Popen[bytes]) -> bool:
 
 
 def _downloaded(work: Path) -> int:
-    """Bytes of the archive so far; pip moves it while we look, so a file may be gone by then."""
+    """Bytes of the archive so far; pip moves it while we look, so a file or a folder may be gone by then."""
     sizes = [0]
-    for path in work.rglob("*.whl"):
-        with suppress(FileNotFoundError):
-            sizes.append(path.stat().st_size)
+    for folder, _, names in os.walk(work):  # unlike rglob it passes over a folder that is gone
+        for name in names:
+            if name.endswith(".whl"):
+                with suppress(FileNotFoundError):
+                    sizes.append(Path(folder, name).stat().st_size)
     return max(sizes)
 
 
