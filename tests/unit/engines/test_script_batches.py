@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,7 +25,8 @@ def test_a_batch_takes_who_waits_and_lasts_by_its_size(monkeypatch: pytest.Monke
         pauses.append(round(seconds, 3))
         others_wait.wait(5)
 
-    monkeypatch.setattr(script_batches.time, "sleep", pause)
+    # The module's own name and not time.sleep itself: threads that other tests left behind sleep too.
+    monkeypatch.setattr(script_batches, "time", SimpleNamespace(sleep=pause))
     batches = Batches(3, 0.2, 0.01)
     threads = [threading.Thread(target=batches.take_part) for _ in range(6)]
     threads[0].start()
