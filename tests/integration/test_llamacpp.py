@@ -235,7 +235,7 @@ def test_what_a_slot_held_before_does_not_change_an_answer(one_slot: LlamaCpp) -
         messages.append(Message("assistant", result.text))
 
 
-@pytest.mark.timeout(400)  # 48 rounds, one after the other: two minutes where most of the machine works on something else
+@pytest.mark.timeout(400)  # 48 rounds, one after the other: two minutes on a machine that is busy otherwise
 def test_many_chats_at_once_are_answered_as_one_at_a_time(one_slot: LlamaCpp) -> None:
     alone = [chat(one_slot, f"alone-{topic}", topic) for topic in TOPICS]
     forget(one_slot)

@@ -213,8 +213,10 @@ def test_sigterm_drains_at_a_round(tmp_path, started):
     eventually(lambda: len(site.rounds()) >= 10)
     started[0].terminate()
     began = time.monotonic()
-    assert started[0].wait(10) == 0
-    assert time.monotonic() - began < 4
+    assert started[0].wait(30) == 0
+    # A round lasts 0.2 s, the end of a process up to 6 s on a loaded machine, and a drain may take 600 s.
+    assert time.monotonic() - began < 15
+    assert "queued" in site.statuses()
     assert set(site.statuses()) <= {"queued", "done"}
     assert site.rows("SELECT count(*) FROM attempts WHERE ended_at IS NULL") == [(0,)]
     assert site.rows("SELECT count(*) FROM attempts WHERE outcome NOT IN ('committed', 'released')") == [(0,)]
