@@ -32,7 +32,7 @@ def data(*arguments: str, cwd: Path) -> dict[str, Any]:
 
 
 @pytest.mark.model
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)  # a thousand tokens and as many again, on a machine that may be busy otherwise
 def test_run_annotates_with_a_real_model_and_a_second_run_finds_nothing_left(small_model: Path, tmp_path: Path) -> None:
     # The small model knows English only: what is tested is the way of the documents, not what it says about them.
     job = ["run", str(QUICKSTART), "--limit", "2", "--model", str(small_model), "--run", "q", "--slots", "2"]
