@@ -35,8 +35,7 @@ JUDGED = Path(__file__).with_name("judged.jsonl")
 ROUTES: dict[str, list[str]] = {
     "default": [],
     "direct": ["--method", "direct", "--prompts", "restated", "--adapter", "none"],
-    "names": ["--method", "direct"],
-    "full": ["--cascade", "0"],
+    "full": ["--cascade", "1"],
     "restated": ["--prompts", "restated", "--adapter", "none"],
     "official": [
         *("--prompts", "official", "--adapter", "none", "--forward", "free", "--alignment", "free"),
