@@ -56,8 +56,8 @@ def write_names_cards(
 ) -> None:
     """Write both cards into the adapter's folder; the one for programs last: with it the run is finished.
 
-    `parts` are the digests of the base, `sources` those of the files that the chats were made of. The adapter is the mean
-    of the last two of `taught`.
+    `parts` are the digests of the base, `sources` those of the files that the chats were made of. The adapter is the
+    mean of the last two of `taught`.
     """
     manifest, recipe = read_manifest(base), taught[0].lesson.recipe
     card = AdapterCard(

@@ -94,7 +94,9 @@ def _places(sources: Sources, count: int, draw: random.Random) -> Iterator[tuple
             and len(pair.text) <= longest
             and "\n" not in pair.text
         ]
-        found = [tagged for pair in usable if len((tagged := _with_places(pair, tags[pair.title], places)).entities) > 1]
+        found = [
+            tagged for pair in usable if len((tagged := _with_places(pair, tags[pair.title], places)).entities) > 1
+        ]
         draw.shuffle(found)
         if lang != _LEFT_OUT:
             for tagged in found[:count]:

@@ -1,4 +1,4 @@
-"""The three phases as they are trained: recipe, counts, seeds, and their chats as tokens in the order they are learnt in.
+"""The three phases as they are trained: recipe, counts, seeds, and their chats as tokens in the order of learning.
 
 These values made the adapter that comes along. Knows the tokenizer of the base; knows no model.
 """

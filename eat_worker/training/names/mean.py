@@ -1,7 +1,6 @@
 """The mean of two adapters: each of their tensors, A and B alike, half of one and half of the other.
 
-The product B A of the mean is not the mean of the products; near enough to one another, as after a short phase, it works
-like a step of half the length. Knows folders and tensors; knows no model.
+The product B A of the mean is not the mean of the products. Knows folders and tensors; knows no model.
 """
 
 from __future__ import annotations

@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
-torch = pytest.importorskip("torch")
-
-from safetensors.torch import load_file, save_file  # noqa: E402  # after torch
-
-from eat_worker.errors import ConfigurationError  # noqa: E402
-from eat_worker.models.adapter import WEIGHTS  # noqa: E402
-from eat_worker.training.names.mean import write_mean  # noqa: E402
+from eat_worker.errors import ConfigurationError
+from eat_worker.models.adapter import WEIGHTS
+from eat_worker.training.names.mean import write_mean
 
 
 def folder(path: Path, **tensors: list[float]) -> Path:
