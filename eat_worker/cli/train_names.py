@@ -35,7 +35,7 @@ def names_command(
     max_steps: int | None,
     resume: bool,
 ) -> None:
-    """Train a LoRA on ENGLISH (BIO files), EACL pairs and translated news in two phases, and write it to a new folder.
+    """Train a LoRA on ENGLISH (BIO files), EACL pairs and translated news in three phases, into a new folder.
 
     With --json: {"adapter", "data", "phases": [{"phase", "steps", "tokens", "seconds", "loss", "held_out_loss", ...}]}.
     """

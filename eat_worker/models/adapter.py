@@ -20,7 +20,7 @@ from eat_worker.models.folder import folder_parts, read_json, tensor_shapes
 
 CARD: Final = "eat_adapter.json"
 WEIGHTS: Final = "adapter_model.safetensors"
-_CONFIG: Final = "adapter_config.json"
+CONFIG: Final = "adapter_config.json"
 _PREFIX: Final = "base_model.model."  # peft's own around every name of the base
 # What a plain LoRA of the matrices may say; a setting that is not listed must be unset. It lists what is understood and
 # not what is forbidden: peft gains kinds of LoRA that compute otherwise, or belong to changed base weights (PiSSA).
@@ -121,7 +121,7 @@ def read_adapter(folder: Path) -> Adapter:
     """
     if not folder.is_dir():
         raise ConfigurationError(f"{folder}: no such folder; an adapter is a folder that peft wrote")
-    config = read_json(folder / _CONFIG)
+    config = read_json(folder / CONFIG)
     _demand_plain_lora(folder, config)
     if not (folder / WEIGHTS).is_file():
         pickled = (folder / "adapter_model.bin").exists()

@@ -24,10 +24,11 @@ from eat_worker.training.names.lessons import Lesson, digest_of
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """A phase and how it went."""
+    """A phase, how it went, and the folder of its adapter."""
 
     lesson: Lesson
     history: History
+    folder: Path
 
     def figures(self) -> dict[str, Any]:
         """What the card says of it. Losses are means per answer token (nats), `seconds` those of training."""
@@ -55,7 +56,8 @@ def write_names_cards(
 ) -> None:
     """Write both cards into the adapter's folder; the one for programs last: with it the run is finished.
 
-    `parts` are the digests of the base, `sources` those of the files that the chats were made of.
+    `parts` are the digests of the base, `sources` those of the files that the chats were made of. The adapter is the
+    mean of the last two of `taught`.
     """
     manifest, recipe = read_manifest(base), taught[0].lesson.recipe
     card = AdapterCard(
@@ -74,6 +76,7 @@ def write_names_cards(
             "base": dict(parts),
             "sources": dict(sources),
             "phases": [one.figures() for one in taught],
+            "mean_of": {one.lesson.name: file_sha256(one.folder / WEIGHTS, digests) for one in taught[-2:]},
             "threads": threads,
             "versions": versions(),
         },
@@ -95,6 +98,7 @@ def _readme(card: AdapterCard) -> str:
         "stages": ", ".join(card.settings["stages"]),
         "versions": ", ".join(f"{name} {number}" for name, number in card.settings["versions"].items()),
         "threads": str(card.settings["threads"]),
+        "mean_of": " and ".join(f"`{weights}` ({phase})" for phase, weights in card.settings["mean_of"].items()),
         "phases": "\n".join(_phase(figures) for figures in card.settings["phases"]),
     }
     for name, value in values.items():

@@ -8,6 +8,8 @@ file and no model.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from eat_worker.method.document import Stage
 from eat_worker.method.prompts import prompt_set
 from eat_worker.method.rounds import Message
@@ -19,14 +21,18 @@ PROMPTS = "tuned"
 _COPY = "Copy the words that mean the English name."
 
 
-def names_chat(sentence: Tagged, lang: str, *, whole: bool = True) -> Conversation:
-    """The names of a sentence, one line each, or `none`. Not `whole`: there may be more names than are known, so what
-    comes after the last known one is not learnt.
+def names_chat(sentence: Tagged, lang: str, *, upto: Literal["end", "bracket", "tag"] = "end") -> Conversation:
+    """The names of a sentence, one line each, or `none`.
+
+    `upto` says how far the answer is learnt where more names may follow than are known: to its end, to the bracket of
+    the last line, or to the tag in it. One token holds the bracket and the new line, another one the bracket of a last
+    line: who learns that bracket learns that the list is over.
     """
     prompts = prompt_set(PROMPTS)
     lines = (f"{sentence.text[start:end]} ({tag})" for start, end, tag in sorted(sentence.entities))
     question = prompts.prompt(Stage.DIRECT, "final", text=sentence.text).text()
-    turn = Turn(question, "\n".join(lines) or "none", final=True, ends=whole)
+    answer = "\n".join(lines) or "none"
+    turn = Turn(question, answer.removesuffix(")") if upto == "tag" else answer, final=True, ends=upto == "end")
     return Conversation(prompts.opening(Stage.DIRECT), (turn,), lang, "", sentence.text)
 
 

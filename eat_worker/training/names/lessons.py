@@ -1,4 +1,4 @@
-"""The two phases as they are trained: recipe, counts, seeds, and their chats as tokens in the order they are learnt in.
+"""The three phases as they are trained: recipe, counts, seeds, and their chats as tokens in the order of learning.
 
 These values made the adapter that comes along. Knows the tokenizer of the base; knows no model.
 """
@@ -19,7 +19,7 @@ from eat_worker.training.adapter.examples import Example, examples_of
 from eat_worker.training.adapter.recipe import Limits, Recipe
 from eat_worker.training.eacl.chats import Conversation
 from eat_worker.training.names.first_phase import Counts, first_chats
-from eat_worker.training.names.second_phase import SecondCounts, second_chats
+from eat_worker.training.names.later_phases import LaterCounts, later_chats
 from eat_worker.training.names.sources import Sources
 
 # Rank 4 on short chats: what has to be learnt is a task and a form, and two CPU cores have to be enough.
@@ -36,11 +36,27 @@ _FIRST = Recipe(
     in_order=True,
 )
 _SECOND = replace(_FIRST, learning_rate=2.5e-4, warmup=3, longest=130)
+_THIRD = replace(_SECOND, learning_rate=2e-4, longest=150)
 # The first run had half an hour, which ended it here; kept, so that it can be made again.
 _FIRST_LIMITS = Limits(max_steps=63, horizon=62)
 _FIRST_COUNTS = Counts(named=640, unnamed=170, switched=200, made=90, copied=11)
-_AGAIN = Counts(named=80, unnamed=24, switched=30, made=20, copied=3)
-_SECOND_COUNTS = SecondCounts(without=11, without_long=6, titles=7, known=6, again=_AGAIN, again_seed=7)
+_SECOND_COUNTS = LaterCounts(
+    without=11,
+    without_long=6,
+    titles=7,
+    known=6,
+    again=Counts(named=80, unnamed=24, switched=30, made=20, copied=3),
+    again_seed=7,
+)
+_THIRD_COUNTS = LaterCounts(
+    places=11,
+    without=5,
+    without_long=5,
+    known=8,
+    several=60,
+    again=Counts(named=0, unnamed=10, switched=20, made=50, copied=0),
+    again_seed=9,
+)
 _HELD_OUT = 24  # chats of the first phase
 
 
@@ -52,7 +68,7 @@ class Lesson:
     seed: int
     recipe: Recipe
     limits: Limits
-    counts: Counts | SecondCounts
+    counts: Counts | LaterCounts
     chats: Sequence[Conversation]
     learnt: Sequence[Example]
     held_out: Sequence[Example]
@@ -64,8 +80,16 @@ class Lesson:
         return {"phase": self.name, **settings, "chats": chats, "sha256": digest_of([self])}
 
 
-def first_lesson(sources: Sources, base: Path) -> Lesson:
-    """The first phase for the tokenizer of a base. Raises CorpusError when the sources give too little."""
+def lessons_of(sources: Sources, base: Path) -> list[Lesson]:
+    """The phases in order, for the tokenizer of a base. Raises CorpusError when the sources give too little for one."""
+    return [
+        _first(sources, base),
+        _later("second", 1, _SECOND, _SECOND_COUNTS, sources, base),
+        _later("third", 2, _THIRD, _THIRD_COUNTS, sources, base),
+    ]
+
+
+def _first(sources: Sources, base: Path) -> Lesson:
     chats = first_chats(sources, _FIRST_COUNTS, random.Random(0))
     examples, _ = examples_of(chats, base, _FIRST.longest)
     held_out, learnt = examples[:_HELD_OUT], examples[_HELD_OUT:]
@@ -73,13 +97,14 @@ def first_lesson(sources: Sources, base: Path) -> Lesson:
     return _demand(Lesson("first", 0, _FIRST, _FIRST_LIMITS, _FIRST_COUNTS, chats, learnt, held_out))
 
 
-def second_lesson(sources: Sources, base: Path) -> Lesson:
-    """The second phase for the tokenizer of a base. Raises CorpusError when the sources give too little."""
-    draw = random.Random(1)
-    chats = second_chats(sources, _SECOND_COUNTS, draw)
-    learnt, _ = examples_of(chats, base, _SECOND.longest)
+def _later(  # noqa: PLR0917  # what a phase is made of
+    name: str, seed: int, recipe: Recipe, counts: LaterCounts, sources: Sources, base: Path
+) -> Lesson:
+    draw = random.Random(seed)
+    chats = later_chats(sources, counts, draw)
+    learnt, _ = examples_of(chats, base, recipe.longest)
     draw.shuffle(learnt)
-    return _demand(Lesson("second", 1, _SECOND, Limits(), _SECOND_COUNTS, chats, learnt, ()))
+    return _demand(Lesson(name, seed, recipe, Limits(), counts, chats, learnt, ()))
 
 
 def digest_of(lessons: Sequence[Lesson]) -> str:

@@ -1,6 +1,6 @@
-"""`eat train names` from start to end: both phases, one after the other, and the cards.
+"""`eat train names` from start to end: the phases, one after the other, the mean of the last two, and the cards.
 
-The folder of the run holds the adapter, and below it the folder of the first phase, from which the second goes on.
+The folder of the run holds the adapter, and below it a folder of each phase, from which the next one goes on.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from eat_worker.training.adapter.curve import JSON_NAME, write_curve
 from eat_worker.training.adapter.loop import History, train
 from eat_worker.training.adapter.tuning import Tell, claim
 from eat_worker.training.names.card import Taught, write_names_cards
-from eat_worker.training.names.lessons import Lesson, digest_of, first_lesson, second_lesson
+from eat_worker.training.names.lessons import Lesson, digest_of, lessons_of
+from eat_worker.training.names.mean import write_mean
 from eat_worker.training.names.sources import read_sources
-
-FIRST = "first-phase"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class NamesJob:
 
 
 def tune_names(job: NamesJob, tell: Tell) -> dict[str, Any]:
-    """Train both phases and write adapter, curves and cards; what the card says of each phase.
+    """Train all phases and write adapter, curves and cards; what the card says of each phase.
 
     Raises ConfigurationError when the folder is there already (or, with `resume`, is not), or does not belong to this
     job; CorpusError when a source cannot be read.
@@ -51,15 +50,15 @@ def tune_names(job: NamesJob, tell: Tell) -> dict[str, Any]:
     parts = folder_parts(job.base, job.digests)
     tell("reading the sources", None)
     sources = read_sources(job.english, job.eacl, job.news)
-    lessons = [first_lesson(sources, job.base), second_lesson(sources, job.base)]
+    lessons = lessons_of(sources, job.base)
     claim(job.folder, resume=job.resume)
-    first = job.folder / FIRST
-    first.mkdir(exist_ok=True)
-    histories = [
-        _learn(job, lessons[0], first, parts, tell),
-        _learn(job, lessons[1], job.folder, parts, tell, start=first),
-    ]
-    taught = [Taught(lesson, history) for lesson, history in zip(lessons, histories, strict=True)]
+    taught: list[Taught] = []
+    for lesson in lessons:
+        folder = job.folder / f"{lesson.name}-phase"
+        folder.mkdir(exist_ok=True)
+        history = _learn(job, lesson, folder, parts, tell, start=taught[-1].folder if taught else None)
+        taught.append(Taught(lesson, history, folder))
+    write_mean(taught[-2].folder, taught[-1].folder, job.folder)
     write_names_cards(
         job.folder, job.base, parts, taught, sources=sources.digests, threads=job.threads, digests=job.digests
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eat_worker.errors import CorpusError
-from eat_worker.training.names.lessons import digest_of, first_lesson, second_lesson
+from eat_worker.training.names.lessons import digest_of, lessons_of
 from eat_worker.training.names.sources import Sources, read_sources
 
 SHARED = Path(__file__).resolve().parents[4].parent / "shared" / "data"
@@ -78,7 +78,7 @@ def test_the_real_sources_give_the_chats_of_the_card(tiny_qwen_folder: Path) -> 
 
     english = [SHARED / "ner/uner_ewt" / name for name in ("en.dev.iob2", "en.test.iob2")]
     sources = read_sources(english, SHARED / "eacl", SHARED / "raw/ntrex_docs")
-    lessons = [first_lesson(sources, tiny_qwen_folder), second_lesson(sources, tiny_qwen_folder)]
+    lessons = lessons_of(sources, tiny_qwen_folder)
     card = read_card(CARD)
     assert card is not None
     assert digest_of(lessons) == card.data

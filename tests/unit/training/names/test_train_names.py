@@ -1,15 +1,17 @@
-"""A whole run of both phases on the tiny model, through the command."""
+"""A whole run of all phases on the tiny model, through the command."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
-from eat_worker.models.adapter import check_adapter, read_card
+from eat_worker.models.adapter import WEIGHTS, check_adapter, read_card
 from eat_worker.training.names import tuning
 
 Eat = Callable[..., Any]
@@ -22,7 +24,7 @@ def words(source_files: dict[str, Any], tiny_qwen_folder: Path) -> list[str]:
     return [*words, "--base", str(tiny_qwen_folder), "--threads", "1", "--max-steps", "2"]
 
 
-def test_a_run_of_both_phases_leaves_an_adapter_with_its_cards(
+def test_a_run_of_all_phases_leaves_an_adapter_with_its_cards(
     eat: Eat, words: list[str], tiny_qwen_folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "a"
@@ -30,7 +32,7 @@ def test_a_run_of_both_phases_leaves_an_adapter_with_its_cards(
     assert done.code == 0, done.err
     told = json.loads(done.out)
     assert told["adapter"] == str(out)
-    assert [(one["phase"], one["steps"]) for one in told["phases"]] == [("first", 2), ("second", 2)]
+    assert [(one["phase"], one["steps"]) for one in told["phases"]] == [("first", 2), ("second", 2), ("third", 2)]
     assert check_adapter(out, tiny_qwen_folder, tmp_path / "digests").mixed == ()
     card = read_card(out)
     assert card is not None
@@ -41,9 +43,16 @@ def test_a_run_of_both_phases_leaves_an_adapter_with_its_cards(
     assert "| first | 24 of " in readme
     assert card.weights in readme
     assert "{" not in readme
-    # The second phase went on from the first, and both are kept.
-    weights = [(folder / "adapter_model.safetensors").read_bytes() for folder in (out / "first-phase", out)]
-    assert weights[0] != weights[1]
+    # Each phase went on from the one before and is kept; the adapter is the mean of the last two.
+    first, second, third = (load_file(out / f"{name}-phase" / WEIGHTS) for name in ("first", "second", "third"))
+    mean = load_file(out / WEIGHTS)
+    assert any(not first[name].equal(second[name]) for name in first)
+    assert any(not second[name].equal(third[name]) for name in second)
+    for name, tensor in mean.items():
+        assert tensor.equal(((second[name].float() + third[name].float()) / 2).bfloat16())
+    digests = {name: sha256((out / f"{name}-phase" / WEIGHTS).read_bytes()) for name in ("second", "third")}
+    assert card.settings["mean_of"] == {name: digest.hexdigest() for name, digest in digests.items()}
+    assert all(digest.hexdigest() in readme for digest in digests.values())
     assert not list(out.rglob("checkpoint.pt"))
 
 
