@@ -53,7 +53,7 @@ def test_doccano_has_its_own_ids(tmp_path: Path) -> None:
         (task(0, 2, "ORG"), "at [0, 2) are not the words of the region"),
         (task(1, 4, "ORG", "LOC"), "a region with several labels"),
         (task(1, 4, "MISC"), "tags that are none here: MISC"),
-        (task(-4, -1, "ORG"), "entity [-4, -1) is not a span of a text of 5 code points"),
+        (task(-4, -1, "ORG"), "entity [-4, -1) is not a span of a text of 5 code points (7 UTF-16 code units)"),
         (task(1, 4, "ORG") | {"annotations": []}, "nobody annotated it"),
         (task(1, 4, "ORG") | {"annotations": [{"result": [{"type": "labels"}]}]}, "a region is incomplete: 'value'"),
         ({"text": TEXT}, "neither entities, label nor annotations"),
