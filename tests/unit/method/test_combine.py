@@ -12,9 +12,7 @@ from eat_worker.method.document import Alignment, Document, EnglishEntity, Outco
 from eat_worker.method.names import Named
 from eat_worker.method.rounds import RoundResult
 
-CONFIG = MethodConfig(
-    prompts="tuned", adapter_stages=TUNED_STAGES, back_translation=False, kept_above=0.6, cascade=0.5
-)
+CONFIG = MethodConfig(prompts="tuned", adapter_stages=TUNED_STAGES, back_translation=False, kept_above=0.6, cascade=0.5)
 SEOUL = Named("서울", "LOC", Span(0, 2), 0.8)
 SAMSUNG = Named("삼성", "ORG", Span(4, 6), 0.04)
 BUSAN = EnglishEntity(0, "Busan", "LOC", Span(0, 5))
