@@ -96,7 +96,10 @@ def _correction(number: int, record: object) -> Correction:
     if not isinstance(text, str):
         raise RecordError("E_TEXT_TYPE", "no text")
     found, tally = _found(record, text), Tally()
-    entities = parse_entities(found, text, tag_map(None), tally)
+    try:
+        entities = parse_entities(found, text, tag_map(None), tally)
+    except RecordError as error:  # the other unit is of no use here: this command has no option for it
+        raise RecordError(error.code, str(error).partition("; in ")[0]) from None
     if tally.dropped:
         raise RecordError("E_TAG", f"tags that are none here: {', '.join(sorted(tally.dropped))}")
     # A record of `eat export` names its document `id`; in the tools that word is theirs.
