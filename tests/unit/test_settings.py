@@ -209,8 +209,34 @@ def test_threads_default_to_the_cpus_given(tmp_path: Path) -> None:
 
 def test_every_setting_of_the_method_can_be_set(tmp_path: Path) -> None:
     assert {item.name for item in fields(MethodConfig)} <= set(NAMES)
-    given = {"EAT_THINK_TOKENS": "64", "EAT_FORWARD": "free", "EAT_MIN_CONFIDENCE": "0.5"}
+    given = {"EAT_THINK_TOKENS": "64", "EAT_FORWARD": "free", "EAT_MIN_CONFIDENCE": "0.5", "EAT_ADAPTER": "none"}
     assert load(tmp_path, **given).method_config == MethodConfig(forward="free", think_tokens=64, min_confidence=0.5)
+
+
+def test_the_adapter_that_comes_along_is_used_with_the_prompts_it_was_trained_on(tmp_path: Path) -> None:
+    here = load(tmp_path)
+    assert Path(here.adapter_path).name == "adapter.gguf"
+    assert (here.method_config.prompts, here.method_config.adapter_stages) == ("tuned", ("direct", "extract"))
+    converted = load(tmp_path, EAT_ENGINE="qwen", EAT_MODEL=f"{here.model}-hf")
+    assert Path(converted.adapter_path) == Path(here.adapter_path).parent
+    assert converted.method_config.prompts == "tuned"
+
+
+@pytest.mark.parametrize(
+    ("given", "stages"),
+    [
+        ({"EAT_ADAPTER": "none"}, ("backward",)),
+        ({"EAT_ADAPTER": "own.gguf"}, ("backward",)),
+        ({"EAT_MODEL": "smollm2-135m-instruct"}, ("backward",)),
+        ({"EAT_MODEL": "../adapters"}, ("backward",)),
+        ({"EAT_ENGINE": "scripted"}, ("backward",)),
+        ({"EAT_PROMPTS": "restated"}, ()),  # it knows no other prompts
+        ({"EAT_PROMPTS": "restated", "EAT_ADAPTER_STAGES": "extract"}, ("extract",)),
+    ],
+)
+def test_without_it_the_prompts_show_examples(tmp_path: Path, given: dict[str, str], stages: tuple[str, ...]) -> None:
+    config = load(tmp_path, **given).method_config
+    assert (config.prompts, config.adapter_stages) == ("restated", stages)
 
 
 @pytest.mark.parametrize(

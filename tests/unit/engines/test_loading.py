@@ -22,7 +22,7 @@ MODEL = "qwen2.5-coder-0.5b-instruct-q4_k_m"
 SCRIPT = '{"text": "서울", "english": "Seoul", "entities": [["Seoul", "LOC", "서울"]]}\n'
 ENDPOINT = {"engine": "endpoint", "endpoint_url": "http://127.0.0.1:9", "endpoint_model": "qwen"}
 BINDING = {**ENDPOINT, "endpoint_grammar": "vllm"}
-SETS = ("restated", "official")
+SETS = ("restated", "official", "tuned")
 
 Make = Callable[..., Settings]
 
@@ -77,15 +77,15 @@ def test_every_stage_that_asks_the_model_has_the_queue_of_the_fingerprint(settin
 
 
 def test_a_worker_serves_its_model_with_every_prompt_set(settings_of: Make) -> None:
-    both = {engine_identity(settings_of(prompts=prompts)).queues["forward"] for prompts in SETS}
-    assert len(both) == 2
-    assert served_queues(settings_of()) == served_queues(settings_of(prompts="official")) == both
-    assert served_queues(settings_of(engine="scripted")).isdisjoint(both)
+    each = {engine_identity(settings_of(prompts=prompts)).queues["forward"] for prompts in SETS}
+    assert len(each) == 3
+    assert served_queues(settings_of()) == served_queues(settings_of(prompts="official")) == each
+    assert served_queues(settings_of(engine="scripted")).isdisjoint(each)
 
 
 def test_only_a_queue_that_is_named_after_a_fingerprint_is_read_as_one(settings_of: Make) -> None:
-    both = {engine_identity(settings_of(prompts=prompts)).fingerprint[:12] for prompts in SETS}
-    assert fingerprints_of(served_queues(settings_of())) == sorted(both)
+    each = {engine_identity(settings_of(prompts=prompts)).fingerprint[:12] for prompts in SETS}
+    assert fingerprints_of(served_queues(settings_of())) == sorted(each)
     assert (fingerprint_in("chat.abc"), fingerprint_in("extract.abc")) == ("abc", "abc")
     assert [fingerprint_in(queue) for queue in ("default", "my.own", "chat", "chat.", "")] == [None] * 5
     assert fingerprints_of(["extract.b", "my.own", "chat.a", "extract.a"]) == ["a", "b"]
