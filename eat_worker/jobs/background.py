@@ -45,7 +45,7 @@ class Background:
 
     def _step(self) -> float:
         """Do once what this thread is for; the seconds until the next time."""
-        raise NotImplementedError
+        raise NotImplementedError  # every kind of thread has its own
 
     def _end(self) -> None:
         """Take no further step."""

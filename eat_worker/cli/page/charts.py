@@ -177,4 +177,4 @@ def _part(alt: Any) -> Any:
 def _data(values: Values) -> Any:
     import altair as alt
 
-    return alt.Data(values=list(values))  # type: ignore[no-untyped-call]
+    return alt.Data(values=list(values))  # type: ignore[no-untyped-call]  # altair's own

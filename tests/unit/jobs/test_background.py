@@ -15,7 +15,7 @@ class Steps(Background):
     """Calls `step`, which gives the next pause; `began` is set when the first call begins."""
 
     def __init__(self, step: Callable[[], float], every: float = 60.0, **options: object) -> None:
-        super().__init__("eat-steps", every, **options)  # type: ignore[arg-type]
+        super().__init__("eat-steps", every, **options)  # type: ignore[arg-type]  # those of Background
         self.began = threading.Event()
         self._do = step
 
